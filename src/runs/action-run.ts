@@ -1,0 +1,147 @@
+import type { JsonObject, Json } from '../shared/json.ts';
+import type { ExecutorKind } from './executor.ts';
+import type { LogGap } from './run-log.ts';
+
+export type RunStatus = 'pending' | 'running' | 'success' | 'failed' | 'cancelled' | 'unknown';
+export const RUN_STATUSES = ['pending', 'running', 'success', 'failed', 'cancelled', 'unknown'] as const;
+export type RunTrigger = 'mcp' | 'cli' | 'workflow' | 'retrigger' | 'api';
+export const RUN_SOURCES = ['ledger', 'api', 'logs', 'ingest'] as const;
+export type RunSource = (typeof RUN_SOURCES)[number];
+
+export interface Principal {
+  kind: 'os' | 'key' | 'oidc' | 'api';
+  issuer: string | null;
+  subject: string;
+  display: string;
+}
+
+export interface RunAlias {
+  source: string;
+  endpoint: string | null;
+  id: string;
+}
+
+/** Digests of content at launch; a later re-trigger compares them with today's. */
+export interface Pins {
+  block: string | null;
+  config: string;
+  config_keys: { [key: string]: string };
+  inventory: string | null;
+  image: string | null;
+}
+
+export interface Approval {
+  outcome: 'approved' | 'declined';
+  strength: 'client' | 'key' | 'other_principal';
+  by: string;
+  at: number;
+}
+
+/**
+ * One execution of one action (design.md section 4). Times are epoch milliseconds here and ISO 8601 UTC in
+ * answers. Names are copies, never references, so that no deletion elsewhere changes history.
+ */
+export interface ActionRun {
+  id: string;
+  aliases: RunAlias[];
+  kind: 'action' | 'workflow';
+  organization: string | null;
+  workspace: string;
+  workspace_path: string | null;
+  environment: { value: string; origin: string } | null;
+  workspace_commit: string | null;
+  workspace_dirty: boolean | null;
+  block: string | null;
+  block_version: string | null;
+  app_version: string | null;
+  block_from: string | null;
+  action: string | null;
+  workflow: string | null;
+  step: string | null;
+  parent: string | null;
+  status: RunStatus;
+  status_reason: string | null;
+  exit_code: number | null;
+  requested_at: number;
+  approved_at: number | null;
+  launched: boolean;
+  started_at: number | null;
+  finished_at: number | null;
+  duration_ms: number | null;
+  cli_version: string | null;
+  hostname: string | null;
+  os_user: string | null;
+  principal: Principal | null;
+  client: { name: string; version: string | null } | null;
+  reason: string | null;
+  trigger: RunTrigger;
+  retrigger_of: string | null;
+  cancelled_by: string | null;
+  cancel_reason: string | null;
+  approval: Approval | null;
+  policy_digest: string | null;
+  executor: {
+    kind: ExecutorKind | 'remote';
+    runner: string | null;
+    image: string | null;
+    image_digest: string | null;
+    container: string | null;
+  } | null;
+  plan_digest: string | null;
+  pins: Pins | null;
+  log: { lines: number; bytes: number; sha256: string | null; gap: LogGap | null } | null;
+  api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
+  source: RunSource;
+  evidence: { authenticated: string[]; claimed: string[] };
+}
+
+export type RunEventKind =
+  | 'run_requested' // the intent, with the whole initial record
+  | 'run_started'
+  | 'run_adopted'
+  | 'run_cancel_requested'
+  | 'run_finished'
+  | 'run_alias_added';
+
+/**
+ * One entry of the ledger. `facts` are stored as they are; `private` holds everything about or typed by a
+ * person and enters the canonical bytes only as salted commitments, so that it can be erased. Both are a patch
+ * of the record: member names are its fields, dots reach into nested ones.
+ */
+export interface RunEvent {
+  kind: RunEventKind;
+  run_id: string;
+  at: number;
+  facts: JsonObject;
+  private: JsonObject;
+}
+
+export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
+  return run.status === 'pending' || run.status === 'running';
+}
+
+/** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
+export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
+  const record = structuredClone(run ?? {}) as unknown as JsonObject;
+  if (event.kind === 'run_alias_added') {
+    const alias = event.facts['alias'];
+    record['aliases'] = [...(record['aliases'] as Json[]), alias as Json];
+    return record as unknown as ActionRun;
+  }
+  for (const patch of [event.facts, event.private]) {
+    for (const [path, value] of Object.entries(patch)) setPath(record, path.split('.'), value);
+  }
+  return record as unknown as ActionRun;
+}
+
+function setPath(target: JsonObject, path: readonly string[], value: Json): void {
+  const [head, ...rest] = path as [string, ...string[]];
+  if (rest.length === 0) {
+    target[head] = value;
+    return;
+  }
+  const nested = target[head];
+  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? nested : {};
+  target[head] = next;
+  setPath(next, rest, value);
+}

@@ -1,0 +1,110 @@
+export type ExecutorKind = 'docker' | 'local' | 'cli';
+export type Stream = 'stdout' | 'stderr';
+
+export interface Mount {
+  /** Absolute path on the host. */
+  host: string;
+  /** Absolute path in the container. */
+  container: string;
+  readonly: boolean;
+}
+
+/** Everything an execution needs, resolved: an executor decides nothing. */
+export interface LaunchSpec {
+  run_id: string;
+  /** Image reference for messages and pulling; null for executors without containers. */
+  image: string | null;
+  /** The image id that was planned; when set, exactly this image is started. */
+  image_digest: string | null;
+  /** Argument array; never passed through a shell of ours. */
+  command: readonly string[];
+  /** Working directory where the command runs: container path, or host path without containers. */
+  workdir: string;
+  env: Readonly<Record<string, string>>;
+  mounts: readonly Mount[];
+  /** `name:ip` entries for the container's hosts file. */
+  extra_hosts: readonly string[];
+  labels: Readonly<Record<string, string>>;
+  limits: { memory_bytes: number | null; cpus: number | null; pids: number | null; engine_log_bytes: number };
+  /** Milliseconds from start until it is stopped; null: none. */
+  timeout_ms: number | null;
+}
+
+/** How an execution ended: facts only, sentences are computed from them. */
+export interface Ending {
+  /** The process's own exit code; null where nobody can know it. */
+  exit_code: number | null;
+  finished_at: number;
+  out_of_memory: boolean;
+  /** The engine's or the system's own words, if any. */
+  error: string | null;
+}
+
+/**
+ * Receives output as it comes. `write` answers false when the reader should pause until `drain` resolves.
+ * Chunks are raw bytes of one stream in their order.
+ */
+export interface OutputSink {
+  write(stream: Stream, chunk: Uint8Array): boolean;
+  drain(): Promise<void>;
+}
+
+/** A started execution, held by its supervisor. */
+export interface Execution {
+  /** Names the execution to a later process: container id, or process group and its start time. */
+  ref: string;
+  started_at: number;
+  image_digest: string | null;
+  /** Resolves after the last byte of output was handed over; rejects only if the engine went away. */
+  ending: Promise<Ending>;
+  /** Polite, then firm: SIGTERM, `grace_ms`, SIGKILL. Resolves once signals are sent; `ending` follows. */
+  stop(grace_ms: number): Promise<void>;
+  /** Stops reading without touching the execution; what was not read stays readable for an adopter. */
+  detach(): void;
+  /** Removes what the execution left on the engine (the container). Safe to call twice. */
+  dispose(): Promise<void>;
+}
+
+/** What is left of a run on the engine, looked up by its run id. */
+export type Leftover =
+  | { state: 'absent' }
+  /** Was created; whether it starts this instant is decided by `removeUnstarted`. */
+  | { state: 'created'; ref: string }
+  | { state: 'running' | 'exited'; ref: string; started_at: number };
+
+export interface EngineStatus {
+  available: boolean;
+  /** Where the engine was found, or each place that was tried. */
+  endpoint: string | null;
+  version: string | null;
+  tried: readonly string[];
+  /** What is wrong and what helps, when not available. */
+  problem: string | null;
+}
+
+export interface ImageFacts {
+  /** The engine's content id of the image, `sha256:…`. */
+  digest: string;
+}
+
+/** Runs things. One adapter each for docker, local and cli; the contract suite is the definition. */
+export interface Executor {
+  readonly kind: ExecutorKind;
+  /**
+   * True: the supervisor may live in the server process and another process can adopt the execution.
+   * False: the supervisor must be a detached process, the parent of the execution.
+   */
+  readonly adoptable: boolean;
+  status(): Promise<EngineStatus>;
+  /** Null: not present locally. Throws `engine_unavailable` where no engine answers. */
+  image(reference: string): Promise<ImageFacts | null>;
+  /** Pulls with the credentials of the Docker config; progress is a short line for a human. */
+  pull(reference: string, progress: (line: string) => void, signal: AbortSignal): Promise<ImageFacts>;
+  /** Starts it. Throws `launch_failed` or `engine_unavailable`, leaving nothing behind, if it never ran. */
+  start(spec: LaunchSpec, sink: OutputSink): Promise<Execution>;
+  find(run_id: string): Promise<Leftover>;
+  /** Removes a created container that never started. False: it did start after all, so adopt it. */
+  removeUnstarted(ref: string): Promise<boolean>;
+  /** Takes over an execution of a dead supervisor; hands over the whole output from its first byte. */
+  adopt(run_id: string, ref: string, sink: OutputSink): Promise<Execution>;
+}

@@ -1,0 +1,63 @@
+import type { Block, Problem } from '../blocks/block.ts';
+
+export interface WorkflowStep {
+  name: string;
+  block: string;
+  action: string;
+  prompt: string | null;
+}
+
+export interface Workflow {
+  name: string;
+  description: string | null;
+  allow_failure: boolean;
+  prompt: string | null;
+  steps: readonly WorkflowStep[];
+}
+
+/** The environment of a workspace ("production") and where that word comes from. */
+export interface Environment {
+  value: string;
+  origin: 'label' | 'block_config' | 'api' | 'configured';
+}
+
+/** `config` of workspace.poly with the CLI's defaults filled in (polycrate-cli facts 1.5). */
+export interface ToolchainConfig {
+  /** `reference:version`, or null where the workspace names none. */
+  image: string | null;
+  blocksroot: string;
+  artifactsroot: string;
+  containerroot: string;
+  sshprivatekey: string;
+  sshpublickey: string;
+  dockerfile: string;
+}
+
+export interface Workspace {
+  name: string;
+  /** Null where the file names none; shown as `-` in addresses. */
+  organization: string | null;
+  /** Absolute real path of the folder. */
+  path: string;
+  description: string | null;
+  labels: Readonly<Record<string, string>>;
+  environment: Environment | null;
+  blocks: readonly Block[];
+  workflows: readonly Workflow[];
+  config: ToolchainConfig;
+  /** `KEY=value` entries, split at the first `=`. */
+  extraenv: Readonly<Record<string, string>>;
+  /** `host:container` entries as written; whether they may be used is policy. */
+  extramounts: readonly { host: string; container: string }[];
+  inventory: string | null;
+  kubeconfig: string | null;
+  /** Problems of workspace.poly and of everything below it. */
+  problems: readonly Problem[];
+  /** False for the current folder when nobody named it: it is listed, but runs nothing. */
+  runnable: boolean;
+}
+
+/** `organization/name`: the address that is never ambiguous among the configured workspaces. */
+export function addressOf(workspace: Pick<Workspace, 'organization' | 'name'>): string {
+  return `${workspace.organization ?? '-'}/${workspace.name}`;
+}
