@@ -4,8 +4,11 @@ import type { OutputSink, Stream } from './executor.ts';
 export interface LogGap {
   lines: number;
   bytes: number;
-  /** `cap`: longer than the limit. `engine`: the engine no longer had it when the run was adopted. */
-  cause: 'cap' | 'engine';
+  /**
+   * `cap`: longer than the limit. `engine`: the engine no longer had it when the run was adopted. `store`: the
+   * disk did not take it.
+   */
+  cause: 'cap' | 'engine' | 'store';
 }
 
 export interface LogSummary {
@@ -28,8 +31,6 @@ export interface RunLogWriter extends OutputSink {
   close(): Promise<LogSummary>;
   /** Stops writing so that another supervisor may go on; partial lines are left to it. */
   abandon(): Promise<void>;
-  /** Rejects if the store fails or stalls: the supervisor then detaches from the output. */
-  readonly failed: Promise<never>;
 }
 
 export interface LogSlice {

@@ -1,0 +1,72 @@
+import type { RunHistory } from '../../history/search.ts';
+import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import { createRpc } from './rpc.ts';
+
+export interface SqliteLedger {
+  ledger: RunLedger;
+  leases: RunLeases;
+  history: RunHistory;
+  watch: LedgerWatch;
+  close(): Promise<void>;
+}
+
+/**
+ * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
+ * one reads; each opens the file when first called. `worker` is the built `ledger-worker.js`.
+ */
+export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): SqliteLedger {
+  const listeners = new Set<() => void>();
+  const changed = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+  const writer = createRpc(worker, home, changed);
+  const reader = createRpc(worker, home, changed);
+  const write = async <T>(method: string, ...args: unknown[]): Promise<T> => {
+    const value = await writer.call<T>(method, ...args);
+    changed();
+    return value;
+  };
+
+  return {
+    ledger: {
+      request: (intent) => write('request', intent),
+      append: (event, guard, lease) => write('append', event, guard, lease),
+      replay: (key, now) => reader.call('replay', key, now),
+      find: (id) => reader.call('find', id),
+      status: () => reader.call('status'),
+      key: () => reader.call('key'),
+    },
+    leases: {
+      list: () => reader.call('leaseList'),
+      renew: (owner, expires_at) => writer.call('leaseRenew', owner, expires_at),
+      take: (seen, owner, expires_at) => write('leaseTake', seen, owner, expires_at),
+      give: (guard, how) => write('leaseGive', guard, how),
+    },
+    history: {
+      search: (query) => reader.call('search', query),
+      names: (column, limit) => reader.call('names', column, limit),
+      ids: (prefix, limit) => reader.call('ids', prefix, limit),
+    },
+    watch: {
+      async changed(max_ms, signal) {
+        const seen = new Promise<void>((resolve) => {
+          const done = (): void => {
+            clearTimeout(timer);
+            listeners.delete(done);
+            signal?.removeEventListener('abort', done);
+            resolve();
+          };
+          const timer = setTimeout(done, max_ms);
+          listeners.add(done);
+          signal?.addEventListener('abort', done, { once: true });
+        });
+        await reader.call('watch', 1);
+        await seen;
+        await reader.call('watch', -1);
+      },
+    },
+    async close() {
+      await Promise.all([writer.close(), reader.close()]);
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import type { Database } from 'better-sqlite3';
+import { AppError } from '../../shared/errors.ts';
+import type { ProcessIdentity } from '../../shared/ports.ts';
+import type { IntentRequest, Lease, LeaseChange, LeaseGuard } from '../../runs/run-ledger.ts';
+
+/** Who supervises which run. Working state: losing it loses no history, only the adoption of open runs. */
+export interface LeaseTable {
+  create(lease: IntentRequest['lease']): void;
+  list(): Lease[];
+  renew(owner: ProcessIdentity, expires_at: number): Lease[];
+  take(seen: LeaseGuard, owner: ProcessIdentity, expires_at: number): Lease | null;
+  give(guard: LeaseGuard, how: 'release' | 'delete'): void;
+  /** Throws `lease_lost` unless this fence is the current one. */
+  hold(guard: LeaseGuard): void;
+  change(guard: LeaseGuard, change: LeaseChange): void;
+  requestCancel(run_id: string): void;
+}
+
+interface LeaseRow extends Omit<Lease, 'owner' | 'cancel_requested'> {
+  owner: string;
+  cancel_requested: number;
+}
+
+export function createLeaseTable(db: Database): LeaseTable {
+  const insert = db.prepare(
+    'INSERT INTO leases (run_id, owner, fence, executor, phase, ref, expires_at, deadline) VALUES (?, ?, 1, ?, ?, ?, ?, ?)',
+  );
+  const all = db.prepare('SELECT * FROM leases ORDER BY run_id');
+  const mine = db.prepare('SELECT * FROM leases WHERE owner = ? ORDER BY run_id');
+  const one = db.prepare('SELECT * FROM leases WHERE run_id = ?');
+  const prolong = db.prepare('UPDATE leases SET expires_at = ? WHERE owner = ? AND expires_at > 0');
+  const takeOver = db.prepare(
+    'UPDATE leases SET owner = ?, expires_at = ?, fence = fence + 1 WHERE run_id = ? AND fence = ?',
+  );
+  const release = db.prepare('UPDATE leases SET expires_at = 0 WHERE run_id = ? AND fence = ?');
+  const remove = db.prepare('DELETE FROM leases WHERE run_id = ? AND fence = ?');
+  const move = db.prepare('UPDATE leases SET phase = ?, ref = ? WHERE run_id = ? AND fence = ?');
+  const cancel = db.prepare('UPDATE leases SET cancel_requested = 1 WHERE run_id = ?');
+  const fence = db.prepare('SELECT fence FROM leases WHERE run_id = ?').pluck();
+
+  const renew = db.transaction((owner: string, expires_at: number): Lease[] => {
+    prolong.run(expires_at, owner);
+    return (mine.all(owner) as LeaseRow[]).map(fromRow);
+  });
+  return {
+    create: (lease) =>
+      void insert.run(
+        lease.run_id, ownerText(lease.owner), lease.executor, lease.phase, lease.ref, lease.expires_at, lease.deadline,
+      ), // prettier-ignore
+    list: () => (all.all() as LeaseRow[]).map(fromRow),
+    renew: (owner, expires_at) => renew.immediate(ownerText(owner), expires_at),
+    take(seen, owner, expires_at) {
+      const { changes } = takeOver.run(ownerText(owner), expires_at, seen.run_id, seen.fence);
+      return changes === 1 ? fromRow(one.get(seen.run_id) as LeaseRow) : null;
+    },
+    give: ({ run_id, fence: held }, how) => void (how === 'release' ? release : remove).run(run_id, held),
+    hold({ run_id, fence: held }) {
+      if (fence.get(run_id) !== held) {
+        throw new AppError('lease_lost', `run ${run_id} is supervised by another process now`);
+      }
+    },
+    change({ run_id, fence: held }, change) {
+      if ('release' in change) remove.run(run_id, held);
+      else move.run(change.phase, change.ref, run_id, held);
+    },
+    requestCancel: (run_id) => void cancel.run(run_id),
+  };
+}
+
+// Members in one fixed order, so that equal owners are equal text.
+function ownerText({ host, boot_id, pid_ns, pid, pid_start }: ProcessIdentity): string {
+  return JSON.stringify({ host, boot_id, pid_ns, pid, pid_start });
+}
+
+function fromRow(row: LeaseRow): Lease {
+  return {
+    ...row,
+    owner: JSON.parse(row.owner) as ProcessIdentity,
+    cancel_requested: row.cancel_requested === 1,
+  };
+}

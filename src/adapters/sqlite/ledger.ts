@@ -1,0 +1,157 @@
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { AppError } from '../../shared/errors.ts';
+import { isOpen, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import type { Intent, IntentRequest, LeaseChange, LeaseGuard, LedgerStatus } from '../../runs/run-ledger.ts';
+import type { OpenLedger } from './open.ts';
+import { createProjection, type Projection } from './projection.ts';
+import { createLeaseTable, type LeaseTable } from './lease-table.ts';
+
+/** Below this much free space nothing launches; ends of open runs are still written. */
+const RESERVE_BYTES = 32 * 1024 * 1024;
+
+type Key = NonNullable<IntentRequest['idempotency']>;
+
+/** The synchronous ledger that lives in a worker; methods mirror the ports of the core. */
+export interface SyncLedger {
+  request(intent: IntentRequest): Intent;
+  replay(key: Key, now: number): Intent | null;
+  append(event: RunEvent, guard?: LeaseGuard, change?: LeaseChange): ActionRun;
+  find(id: string): ActionRun | null;
+  status(): LedgerStatus;
+  key(): Uint8Array;
+  leases: LeaseTable;
+}
+
+export function createSyncLedger(open: OpenLedger): SyncLedger {
+  const { db } = open;
+  const projection = createProjection(db);
+  const leases = createLeaseTable(db);
+  const requests = createRequests(open, projection);
+
+  const request = db.transaction((intent: IntentRequest): Intent => {
+    refuseLaunch(open);
+    const now = intent.event.at;
+    const earlier = intent.idempotency && requests.replay(intent.idempotency, now);
+    if (earlier) return earlier;
+    if (intent.exclusive) {
+      const active = requests.active(intent.event);
+      if (active) return { outcome: 'active', run_id: active };
+    }
+    if (intent.burn && !requests.burn(intent.burn, now)) return { outcome: 'burnt' };
+    const run = projection.append(intent.event);
+    if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
+    leases.create(intent.lease);
+    return { outcome: 'stored', run, fence: 1 };
+  });
+
+  const append = db.transaction((event: RunEvent, guard?: LeaseGuard, change?: LeaseChange): ActionRun => {
+    if (guard) leases.hold(guard);
+    const before = projection.read(event.run_id);
+    const run = before && !isOpen(before) && event.kind !== 'run_alias_added' ? before : projection.append(event);
+    if (event.kind === 'run_cancel_requested') leases.requestCancel(event.run_id);
+    if (guard && change) leases.change(guard, change);
+    return run;
+  });
+
+  return {
+    request: (intent) => request.immediate(intent),
+    replay: (key, now) => requests.replay(key, now),
+    append: (event, guard, change) => append.immediate(event, guard, change),
+    find: createFind(open, projection),
+    status: createStatus(open),
+    key: () => open.key,
+    leases,
+  };
+}
+
+function refuseLaunch({ writable, problem, file }: OpenLedger): void {
+  if (!writable) throw new AppError('ledger_unavailable', `nothing was launched: ${problem}`);
+  const { bavail, bsize } = statfsSync(dirname(file));
+  if (bavail * bsize < RESERVE_BYTES) {
+    throw new AppError(
+      'ledger_unavailable',
+      `nothing was launched: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
+      { next: 'free some disk space' },
+    );
+  }
+}
+
+interface Requests {
+  replay(key: Key, now: number): Intent | null;
+  remember(key: Key, run_id: string, now: number): void;
+  active(event: RunEvent): string | null;
+  /** False: burnt before. */
+  burn(mark: { nonce: string; expires_at: number }, now: number): boolean;
+}
+
+function createRequests({ db }: OpenLedger, projection: Projection): Requests {
+  const selectKey = db.prepare('SELECT arguments_digest, run_id, at, valid_ms FROM requests WHERE scope = ? AND key = ?');
+  const insertKey = db.prepare('INSERT INTO requests (scope, key, arguments_digest, run_id, at, valid_ms) VALUES (?, ?, ?, ?, ?, ?)');
+  const selectActive = db
+    .prepare(
+      `SELECT id FROM runs WHERE workspace = ? AND organization IS ? AND block = ? AND kind = 'action'
+       AND status IN ('pending', 'running') ORDER BY requested_at LIMIT 1`,
+    )
+    .pluck();
+  const sweepBurnt = db.prepare('DELETE FROM burnt WHERE expires_at < ?');
+  const insertBurnt = db.prepare('INSERT OR IGNORE INTO burnt (nonce, expires_at) VALUES (?, ?)');
+  return {
+    replay(key, now) {
+      const row = selectKey.get(key.scope, key.key) as
+        | { arguments_digest: string; run_id: string; at: number; valid_ms: number }
+        | undefined;
+      if (!row) return null;
+      const expired = now - row.at > row.valid_ms;
+      if (expired || row.arguments_digest !== key.arguments_digest) {
+        return { outcome: 'key_reused', run_id: row.run_id, expired };
+      }
+      return { outcome: 'replayed', run: projection.read(row.run_id)!, age_ms: Math.max(0, now - row.at) };
+    },
+    remember: (key, run_id, now) =>
+      void insertKey.run(key.scope, key.key, key.arguments_digest, run_id, now, key.valid_ms),
+    active: ({ facts }) =>
+      (selectActive.get(facts['workspace'], facts['organization'], facts['block']) as string | undefined) ?? null,
+    burn(mark, now) {
+      sweepBurnt.run(now);
+      return insertBurnt.run(mark.nonce, mark.expires_at).changes === 1;
+    },
+  };
+}
+
+function createFind({ db }: OpenLedger, projection: Projection): (id: string) => ActionRun | null {
+  const byAlias = db.prepare('SELECT run_id FROM run_aliases WHERE alias = ? LIMIT 1').pluck();
+  const byPrefix = db.prepare('SELECT id FROM runs WHERE id >= ? AND id < ? LIMIT 2').pluck();
+  return (id) => {
+    const run = projection.read(id);
+    if (run) return run;
+    const alias = byAlias.get(id) as string | undefined;
+    if (alias) return projection.read(alias);
+    if (!/^[0-9a-f-]{8,35}$/.test(id)) return null;
+    const candidates = byPrefix.all(id, `${id}g`) as string[];
+    return candidates.length === 1 ? projection.read(candidates[0]!) : null;
+  };
+}
+
+function createStatus({ db, file, schema, writable, problem }: OpenLedger): () => LedgerStatus {
+  const counts = db.prepare(
+    `SELECT (SELECT count(*) FROM runs) AS total,
+            (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
+            (SELECT coalesce(max(seq), 0) FROM events) AS events,
+            (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at`,
+  );
+  return () => {
+    const { total, open, events, newest_at } = counts.get() as Record<string, number | null>;
+    return {
+      kind: 'sqlite',
+      location: file,
+      runs: { total: total ?? 0, open: open ?? 0 },
+      events: events ?? 0,
+      newest_at: newest_at ?? null,
+      schema,
+      writable,
+      problem,
+    };
+  };
+}
+

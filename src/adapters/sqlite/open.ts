@@ -1,0 +1,99 @@
+import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync, linkSync, unlinkSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Database } from 'better-sqlite3';
+import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
+import { SCHEMA_VERSION, migrate } from './schema.ts';
+
+/** Long enough for other processes' bursts: the wait happens in a worker, not on the protocol's thread. */
+const BUSY_TIMEOUT_MS = 15_000;
+
+// SQLite's locks do not hold on these file systems (statfs magic numbers).
+const NETWORK_FILE_SYSTEMS = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0xff534d42, 'CIFS'],
+]);
+
+export interface OpenLedger {
+  db: Database;
+  file: string;
+  schema: number;
+  writable: boolean;
+  problem: string | null;
+  key: Uint8Array;
+}
+
+/** Opens or creates `home/ledger.db` with full durability. Throws `ledger_unavailable` with what helps. */
+export function openLedger(home: string): OpenLedger {
+  const file = join(home, 'ledger.db');
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    refuseNetworkFileSystem(home);
+    const db = connect(file);
+    const schema = migrate(db);
+    const newer = schema > SCHEMA_VERSION;
+    return {
+      db,
+      file,
+      schema,
+      writable: !newer,
+      problem: newer
+        ? `the ledger has schema ${schema}, this version knows ${SCHEMA_VERSION}: reading works, launching needs a newer polycrate-mcp`
+        : null,
+      key: ledgerKey(home),
+    };
+  } catch (error) {
+    throw unavailable(error, file);
+  }
+}
+
+function connect(file: string): Database {
+  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof import('better-sqlite3');
+  const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  return db;
+}
+
+function refuseNetworkFileSystem(home: string): void {
+  const name = NETWORK_FILE_SYSTEMS.get(Number(statfsSync(home).type) >>> 0);
+  if (!name) return;
+  throw new AppError('ledger_unavailable', `the data folder ${home} lies on a network file system (${name})`, {
+    next: 'set POLYCRATE_MCP_HOME to a folder on a local disk',
+  });
+}
+
+/** The key for keyed digests, created once with mode 0600; two processes agree because link() is exclusive. */
+function ledgerKey(home: string): Uint8Array {
+  const file = join(home, 'ledger.key');
+  if (!existsSync(file)) {
+    const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+    writeFileSync(draft, randomBytes(32), { mode: 0o600, flag: 'wx' });
+    try {
+      linkSync(draft, file);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    } finally {
+      unlinkSync(draft);
+    }
+  }
+  return readFileSync(file);
+}
+
+/** Turns a system's or SQLite's error into ours, with the way out where there is a known one. */
+export function unavailable(error: unknown, file: string): AppError {
+  if (error instanceof AppError) return error;
+  const code = codeOf(error) ?? '';
+  const next = code.includes('FULL') || code === 'ENOSPC'
+    ? 'free some disk space'
+    : code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code.includes('READONLY') || code.includes('CANTOPEN')
+      ? 'make the data folder (POLYCRATE_MCP_HOME) writable for this user'
+      : code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
+        ? 'better-sqlite3 could not be loaded: run `polycrate-mcp doctor`'
+        : 'run `polycrate-mcp doctor`';
+  return new AppError('ledger_unavailable', `the ledger ${file} cannot be used: ${messageOf(error)}`, { next, cause: error });
+}

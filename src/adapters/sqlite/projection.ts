@@ -1,0 +1,87 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Database, Statement } from 'better-sqlite3';
+import { canonicalJson, type JsonObject } from '../../shared/json.ts';
+import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+
+const RUN_COLUMNS = [
+  'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
+  'action', 'status', 'status_reason', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at',
+  'duration_ms', 'host', 'client', 'source', 'reason', 'record',
+] as const; // prettier-ignore
+
+/** Writes events and keeps the projection in step; callers hold the transaction. */
+export interface Projection {
+  append(event: RunEvent): ActionRun;
+  read(id: string): ActionRun | null;
+}
+
+export function createProjection(db: Database): Projection {
+  const insertEvent = db.prepare('INSERT INTO events (at, kind, run_id, facts, commitments) VALUES (?, ?, ?, ?, ?)');
+  const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
+  const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
+  const writeRun = db.prepare(
+    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')})`,
+  );
+  const names = peopleWriter(db);
+
+  const read = (id: string): ActionRun | null => {
+    const record = selectRun.get(id) as string | undefined;
+    return record === undefined ? null : (JSON.parse(record) as ActionRun);
+  };
+
+  return {
+    read,
+    append(event) {
+      const { commitments, values } = commit(event.private);
+      const { lastInsertRowid } = insertEvent.run(
+        event.at, event.kind, event.run_id, canonicalJson(event.facts), canonicalJson(commitments),
+      ); // prettier-ignore
+      for (const { name, salt, value } of values) insertPrivate.run(lastInsertRowid, name, salt, value);
+      const run = applyEvent(read(event.run_id), event);
+      writeRun.run(columnsOf(run));
+      names(run);
+      return run;
+    },
+  };
+}
+
+/** Private values enter the event only as HMAC-SHA256 under a fresh salt; values and salts lie apart. */
+function commit(members: JsonObject): {
+  commitments: Record<string, string>;
+  values: { name: string; salt: Buffer; value: string }[];
+} {
+  const commitments: Record<string, string> = {};
+  const values = Object.entries(members).map(([name, member]) => {
+    const salt = randomBytes(16);
+    const value = canonicalJson(member);
+    commitments[name] = createHmac('sha256', salt).update(value).digest('hex');
+    return { name, salt, value };
+  });
+  return { commitments, values };
+}
+
+function columnsOf(run: ActionRun): Record<(typeof RUN_COLUMNS)[number], string | number | null> {
+  return {
+    ...run,
+    environment: run.environment?.value ?? null,
+    launched: run.launched ? 1 : 0,
+    host: run.hostname,
+    client: run.client?.name ?? null,
+    record: JSON.stringify(run),
+  } as unknown as Record<(typeof RUN_COLUMNS)[number], string | number | null>;
+}
+
+/** Keeps the names that a `user` filter and an id look-up search by. */
+function peopleWriter(db: Database): (run: ActionRun) => void {
+  const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
+  const insertAlias: Statement = db.prepare('INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)');
+  return (run) => {
+    const people: [string | null | undefined, string][] = [
+      [run.os_user, 'os_user'],
+      [run.principal?.subject, 'principal'],
+      [run.principal?.display, 'principal'],
+    ];
+    for (const [name, role] of people) if (name) insertPerson.run(name.toLowerCase(), run.id, role);
+    for (const alias of run.aliases) insertAlias.run(alias.id, run.id);
+  };
+}

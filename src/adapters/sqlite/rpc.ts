@@ -1,0 +1,76 @@
+import { Worker } from 'node:worker_threads';
+import { AppError, type ErrorCode, type ErrorHelp } from '../../shared/errors.ts';
+
+export interface Call {
+  id: number;
+  method: string;
+  args: unknown[];
+}
+
+export interface Answer {
+  id: number;
+  value?: unknown;
+  error?: { code: ErrorCode; message: string } & {
+    [K in 'valid' | 'next' | 'details']: ErrorHelp[K] | undefined;
+  };
+}
+
+/** A thread that answers calls in their order. */
+export interface Rpc {
+  call<T>(method: string, ...args: unknown[]): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** Started by its first call; does not keep the process alive while nobody waits for an answer. */
+export function createRpc(script: URL, home: string, onChanged: () => void): Rpc {
+  let worker: Worker | null = null;
+  let last = 0;
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+
+  const start = (): Worker => {
+    const started = new Worker(script, { workerData: { home } });
+    started.on('message', (message: Answer | { changed: true }) => {
+      if ('changed' in message) onChanged();
+      else settle(message);
+    });
+    started.on('error', (error) => {
+      worker = null;
+      const failure = new AppError('ledger_unavailable', `the ledger's thread ended: ${error.message}`);
+      for (const { reject } of waiting.values()) reject(failure);
+      waiting.clear();
+    });
+    started.unref();
+    return started;
+  };
+
+  const settle = ({ id, value, error }: Answer): void => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) worker?.unref();
+    if (!call) return;
+    if (error) call.reject(new AppError(error.code, error.message, help(error)));
+    else call.resolve(value as never);
+  };
+
+  return {
+    call(method, ...args) {
+      worker ??= start();
+      worker.ref();
+      const id = ++last;
+      return new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject });
+        worker!.postMessage({ id, method, args } satisfies Call);
+      });
+    },
+    async close() {
+      if (!worker) return;
+      await this.call('close').catch(() => undefined);
+      await worker.terminate();
+      worker = null;
+    },
+  };
+}
+
+function help({ valid, next, details }: NonNullable<Answer['error']>): ErrorHelp {
+  return { ...(valid && { valid }), ...(next && { next }), ...(details && { details }) };
+}

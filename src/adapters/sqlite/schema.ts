@@ -1,0 +1,97 @@
+import type { Database } from 'better-sqlite3';
+
+/** Grows with each additive change; an older binary that finds a newer one reads and refuses to launch. */
+export const SCHEMA_VERSION = 1;
+
+// Events are the truth; every other table is a projection or working state that may be rebuilt or lost.
+const TABLES = `
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  commitments TEXT NOT NULL
+);
+CREATE INDEX events_by_run ON events (run_id, seq);
+CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_never_leave BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TABLE event_private (
+  seq INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  salt BLOB NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (seq, name)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  organization TEXT,
+  workspace TEXT NOT NULL,
+  environment TEXT,
+  block TEXT,
+  block_version TEXT,
+  app_version TEXT,
+  block_from TEXT,
+  action TEXT,
+  status TEXT NOT NULL,
+  status_reason TEXT,
+  exit_code INTEGER,
+  launched INTEGER NOT NULL,
+  requested_at INTEGER NOT NULL,
+  started_at INTEGER,
+  finished_at INTEGER,
+  duration_ms INTEGER,
+  host TEXT,
+  client TEXT,
+  source TEXT NOT NULL,
+  reason TEXT,
+  record TEXT NOT NULL
+);
+CREATE INDEX runs_by_start ON runs (started_at, id);
+CREATE INDEX runs_by_request ON runs (requested_at, id);
+CREATE INDEX runs_by_block ON runs (block, started_at);
+CREATE INDEX runs_by_workspace ON runs (workspace, started_at);
+CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
+CREATE TABLE run_people (name TEXT NOT NULL, run_id TEXT NOT NULL, role TEXT NOT NULL,
+  PRIMARY KEY (name, run_id, role)) WITHOUT ROWID;
+CREATE TABLE run_aliases (alias TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (alias, run_id)) WITHOUT ROWID;
+
+CREATE TABLE leases (
+  run_id TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  fence INTEGER NOT NULL,
+  executor TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  ref TEXT,
+  expires_at INTEGER NOT NULL,
+  deadline INTEGER,
+  cancel_requested INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE requests (
+  scope TEXT NOT NULL,
+  key TEXT NOT NULL,
+  arguments_digest TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  valid_ms INTEGER NOT NULL,
+  PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+/** Answers the schema version that the file has now; creates the tables in a new file. */
+export function migrate(db: Database): number {
+  const version = (): number => db.pragma('user_version', { simple: true }) as number;
+  if (version() === 0) {
+    // Several servers may start on a new file at once: the second finds the work done.
+    const create = db.transaction(() => {
+      if (version() !== 0) return;
+      db.exec(TABLES);
+      db.pragma(`user_version = ${SCHEMA_VERSION}`);
+    });
+    create.immediate();
+  }
+  return version();
+}

@@ -1,0 +1,78 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { createSyncLedger } from './ledger.ts';
+import { openLedger, unavailable, type OpenLedger } from './open.ts';
+import { createSyncHistory } from './search.ts';
+import type { Answer, Call } from './rpc.ts';
+
+/** How often a watcher looks whether another process wrote; the look is one integer in shared memory. */
+const WATCH_MS = 25;
+
+const port = parentPort!;
+const { home } = workerData as { home: string };
+
+type Method = (...args: never[]) => unknown;
+let opened: { ledger: OpenLedger; methods: Record<string, Method> } | null = null;
+
+/** Opened by the first call and tried again after a failure, so that a mended disk needs no restart. */
+function methods(): Record<string, Method> {
+  if (!opened) {
+    const ledger = openLedger(home);
+    const sync = createSyncLedger(ledger);
+    const { leases, ...records } = sync;
+    opened = {
+      ledger,
+      methods: {
+        ...records,
+        ...createSyncHistory(ledger.db),
+        leaseList: leases.list,
+        leaseRenew: leases.renew,
+        leaseTake: leases.take,
+        leaseGive: leases.give,
+        watch,
+        close,
+      } as Record<string, Method>,
+    };
+  }
+  return opened.methods;
+}
+
+let watching = 0;
+let timer: NodeJS.Timeout | null = null;
+let seen: number | null = null;
+
+/** Counts watchers in and out; posts `changed` when any connection, of any process, has committed. */
+function watch(change: 1 | -1): void {
+  watching += change;
+  if (watching > 0 && !timer) timer = setInterval(look, WATCH_MS);
+  if (watching === 0 && timer) {
+    clearInterval(timer);
+    timer = null;
+  }
+}
+
+function look(): void {
+  const version = opened!.ledger.db.pragma('data_version', { simple: true }) as number;
+  if (version !== seen) port.postMessage({ changed: true });
+  seen = version;
+}
+
+function close(): void {
+  if (timer) clearInterval(timer);
+  opened?.ledger.db.close();
+  opened = null;
+}
+
+port.on('message', ({ id, method, args }: Call) => {
+  port.postMessage(answer(id, () => (methods()[method] as (...args: unknown[]) => unknown)(...args)));
+});
+
+function answer(id: number, call: () => unknown): Answer {
+  try {
+    return { id, value: call() };
+  } catch (error) {
+    const { code, message, valid, next, details } =
+      error instanceof AppError ? error : unavailable(error, opened?.ledger.file ?? home);
+    return { id, error: { code: code satisfies ErrorCode, message, valid, next, details } };
+  }
+}
