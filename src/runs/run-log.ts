@@ -47,13 +47,14 @@ export interface LogQuery {
   /** First line number for `from` and for `grep`. */
   line: number;
   stream: Stream | null;
-  pattern: RegExp | null;
+  /** True for lines wanted; null: all. */
+  matches: ((text: string) => boolean) | null;
 }
 
 /** Logs lie beside the ledger, never in its events. */
 export interface RunLogs {
   /** `replay`: the sink will be fed from the run's first byte again; what is stored already is skipped. */
-  open(run_id: string, options: { replay: boolean; redact: (line: string) => string }): Promise<RunLogWriter>;
+  open(run_id: string, options: { replay: boolean; clean: (line: string) => string }): Promise<RunLogWriter>;
   /** Null: no log of this run is stored. */
   read(run_id: string, query: LogQuery): Promise<LogSlice | null>;
 }

@@ -59,6 +59,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
           const timer = setTimeout(done, max_ms);
           listeners.add(done);
           signal?.addEventListener('abort', done, { once: true });
+          if (signal?.aborted) done();
         });
         await reader.call('watch', 1);
         await seen;
