@@ -13,8 +13,8 @@ export interface Lease {
   ref: string | null;
   /** Epoch ms; past it a lease of a process nobody can see may be taken. 0: given up on purpose. */
   expires_at: number;
-  /** The run must not last longer than this (epoch ms); null: no limit. */
-  deadline: number | null;
+  /** The execution must not last longer than this, counted from its start; null: no limit. */
+  timeout_ms: number | null;
   cancel_requested: boolean;
 }
 

@@ -23,7 +23,7 @@ interface LeaseRow extends Omit<Lease, 'owner' | 'cancel_requested'> {
 
 export function createLeaseTable(db: Database): LeaseTable {
   const insert = db.prepare(
-    'INSERT INTO leases (run_id, owner, fence, executor, phase, ref, expires_at, deadline) VALUES (?, ?, 1, ?, ?, ?, ?, ?)',
+    'INSERT INTO leases (run_id, owner, fence, executor, phase, ref, expires_at, timeout_ms) VALUES (?, ?, 1, ?, ?, ?, ?, ?)',
   );
   const all = db.prepare('SELECT * FROM leases ORDER BY run_id');
   const mine = db.prepare('SELECT * FROM leases WHERE owner = ? ORDER BY run_id');
@@ -45,7 +45,7 @@ export function createLeaseTable(db: Database): LeaseTable {
   return {
     create: (lease) =>
       void insert.run(
-        lease.run_id, ownerText(lease.owner), lease.executor, lease.phase, lease.ref, lease.expires_at, lease.deadline,
+        lease.run_id, ownerText(lease.owner), lease.executor, lease.phase, lease.ref, lease.expires_at, lease.timeout_ms,
       ), // prettier-ignore
     list: () => (all.all() as LeaseRow[]).map(fromRow),
     renew: (owner, expires_at) => renew.immediate(ownerText(owner), expires_at),

@@ -66,7 +66,7 @@ CREATE TABLE leases (
   phase TEXT NOT NULL,
   ref TEXT,
   expires_at INTEGER NOT NULL,
-  deadline INTEGER,
+  timeout_ms INTEGER,
   cancel_requested INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE requests (

@@ -1,0 +1,99 @@
+import { join } from 'node:path/posix';
+import type { Action, Block } from '../blocks/block.ts';
+import type { BlockFiles } from '../workspaces/workspace-store.ts';
+import type { Workspace } from '../workspaces/workspace.ts';
+import type { RunFile } from './launch-spec.ts';
+import type { Layout } from './layout.ts';
+
+/** Where an image has its default inventory (polycrate-cli facts 1.5). */
+const IMAGE_INVENTORY = '/etc/ansible/hosts';
+
+interface Target {
+  workspace: Workspace;
+  block: Block;
+  action: Action;
+  files: BlockFiles;
+  layout: Layout;
+}
+
+/** The variables an action sees, with the values that the CLI means (polycrate-cli facts 4.6). */
+export function actionEnvironment(
+  { workspace, block, action, files, layout }: Target,
+  { container, image, version }: { container: boolean; image: string | null; version: string },
+): Record<string, string> {
+  const inside = (relative: string): string => join(layout.root, relative);
+  const [reference, tag] = splitImage(image);
+  const inventory = files.inventory ? inside(files.inventory.relative) : container ? IMAGE_INVENTORY : null;
+  const key = files.ssh_key && inside(files.ssh_key.relative);
+  return {
+    ANSIBLE_ACTION_WARNINGS: 'False',
+    ANSIBLE_COMMAND_WARNINGS: 'False',
+    ANSIBLE_DEPRECATION_WARNINGS: 'False',
+    ANSIBLE_LOCALHOST_WARNING: 'False',
+    ANSIBLE_DISPLAY_OK_HOSTS: 'True',
+    ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'False',
+    ANSIBLE_HOST_KEY_CHECKING: 'False',
+    ANSIBLE_STDOUT_CALLBACK: 'ansible.builtin.default',
+    ANSIBLE_CALLBACK_RESULT_FORMAT: 'yaml',
+    ANSIBLE_INVENTORY_ENABLED: 'yaml,hcloud,host_list,script,auto,ini,toml',
+    ANSIBLE_VERBOSITY: '1',
+    ...(inventory && { ANSIBLE_INVENTORY: inventory }),
+    ...(key && { ANSIBLE_PRIVATE_KEY_FILE: key, ANSIBLE_SSH_PRIVATE_KEY_FILE: key }),
+    ...(files.kubeconfig && { KUBECONFIG: inside(files.kubeconfig.relative) }),
+    IN_CI: 'true',
+    IN_CONTAINER: container ? '1' : '0',
+    TERM: 'xterm-256color',
+    POLYCRATE_BLOCK: block.name,
+    POLYCRATE_ACTION: action.name,
+    POLYCRATE_WORKSPACE: layout.root,
+    POLYCRATE_WORKSPACE_SNAPSHOT_YAML: layout.snapshot,
+    POLYCRATE_BLOCK_WORKDIR: block.dir === null ? layout.root : inside(block.dir),
+    POLYCRATE_FORCE: '1',
+    POLYCRATE_VERSION: version,
+    ...(reference && { POLYCRATE_IMAGE_REFERENCE: reference }),
+    ...(tag && { POLYCRATE_IMAGE_VERSION: tag }),
+    ...workspace.extraenv,
+  };
+}
+
+function splitImage(image: string | null): [string, string] | [] {
+  if (image === null) return [];
+  const colon = image.lastIndexOf(':');
+  return colon > image.lastIndexOf('/') ? [image.slice(0, colon), image.slice(colon + 1)] : [image, 'latest'];
+}
+
+/** The run's own files: the snapshot that playbooks get as extra vars, and the script of script actions. */
+export function runFiles({ workspace, block, action, files, layout }: Target): RunFile[] {
+  const secrets = Object.fromEntries(
+    Object.entries(files.secrets).map(([name, relative]) => [name, join(layout.root, relative)]),
+  );
+  const snapshot = {
+    workspace: {
+      name: workspace.name,
+      organization: workspace.organization,
+      description: workspace.description,
+      labels: workspace.labels,
+      path: layout.root,
+      config: workspace.config,
+      secrets,
+    },
+    block: {
+      name: block.name,
+      version: block.version,
+      app_version: block.app_version,
+      kind: block.kind,
+      type: block.type,
+      flavor: block.flavor,
+      description: block.description,
+      from: block.from,
+      labels: block.labels,
+      config: block.config,
+      workdir: { containerpath: block.dir === null ? layout.root : join(layout.root, block.dir) },
+    },
+    // Without the script's text: Ansible would template whatever stands in it.
+    action: { name: action.name, description: action.description, playbook: action.playbook, labels: action.labels },
+  };
+  const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshot) }];
+  if (action.kind === 'script') written.push({ name: 'script.sh', content: `${action.script.join('\n')}\n` });
+  return written;
+}

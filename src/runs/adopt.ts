@@ -1,0 +1,108 @@
+import { messageOf } from '../shared/errors.ts';
+import type { ActionRun } from './action-run.ts';
+import { isOpen } from './action-run.ts';
+import type { Executor, Leftover } from './executor.ts';
+import { storeEnd } from './finish.ts';
+import type { Lease } from './run-ledger.ts';
+import { attend, cleanUp, cleaner } from './supervise-run.ts';
+import { REDACTIONS_FILE, STOP_GRACE_MS, type Supervised, type SupervisionPorts } from './supervision.ts';
+
+/** A create call of a dead process may still be under way in the engine: looked for again after these waits. */
+const LATE_SWEEPS_MS = [500, 1_500, 3_000];
+
+/** Follows a run whose supervisor is gone to its true end, or closes it honestly. */
+export async function adoptRun(ports: SupervisionPorts, run: Supervised, lease: Lease): Promise<void> {
+  const executor = ports.executor(lease.executor);
+  const record = await ports.ledger.find(lease.run_id);
+  let found: Leftover;
+  try {
+    found = await executor.find(lease.run_id);
+    if (found.state === 'created') found = await settleCreated(executor, lease.run_id, found.ref);
+  } catch (error) {
+    // An engine out of reach says nothing about the run: it stays open.
+    ports.log('warn', 'the engine of an open run is out of reach', { run: lease.run_id, error: messageOf(error) });
+    return await ports.leases.give(run.guard, 'release');
+  }
+  if (!record || !isOpen(record)) return await removeLeftovers(ports, run, executor, found);
+  if (found.state === 'running' || found.state === 'exited') {
+    return await follow(ports, run, { lease, executor, ref: found.ref });
+  }
+  await closeVanished(ports, run, { lease, record });
+  await sweepLate(ports, run, executor);
+}
+
+async function follow(
+  ports: SupervisionPorts,
+  run: Supervised,
+  { lease, executor, ref }: { lease: Lease; executor: Executor; ref: string },
+): Promise<void> {
+  const clean = cleaner(await storedRedactions(ports, lease.run_id));
+  const writer = await ports.logs.open(lease.run_id, { replay: executor.adoptable, clean });
+  try {
+    run.execution = await executor.adopt(lease.run_id, ref, writer);
+  } catch (error) {
+    await writer.abandon();
+    ports.log('warn', 'a run could not be adopted yet', { run: lease.run_id, error: messageOf(error) });
+    return await ports.leases.give(run.guard, 'release');
+  }
+  if (lease.cancel_requested) {
+    run.stopping = 'cancelled';
+    void run.execution.stop(STOP_GRACE_MS);
+  }
+  await attend(ports, run, { execution: run.execution, writer, event: 'run_adopted' });
+}
+
+async function storedRedactions({ files }: SupervisionPorts, run_id: string): Promise<string[]> {
+  const text = await files.read(run_id, REDACTIONS_FILE);
+  return text === null ? [] : (JSON.parse(text) as string[]);
+}
+
+/** A created container either never starts, then it is removed, or just did, then it is found running. */
+async function settleCreated(executor: Executor, run_id: string, ref: string): Promise<Leftover> {
+  const removed = await executor.removeUnstarted(ref);
+  return removed ? { state: 'absent' } : await executor.find(run_id);
+}
+
+/** Nothing of the run is left. What is known decides: never started, or an end that nobody saw. */
+async function closeVanished(
+  ports: SupervisionPorts,
+  run: Supervised,
+  { lease, record }: { lease: Lease; record: ActionRun },
+): Promise<void> {
+  // A container outlives its supervisor, so without one nothing was started. A process leaves no such trace.
+  const neverStarted = ports.executor(lease.executor).adoptable && record.started_at === null;
+  const now = ports.clock.now();
+  await storeEnd(ports, run.guard, {
+    status: neverStarted ? 'failed' : 'unknown',
+    status_reason: neverStarted
+      ? 'not launched: the server ended before the execution started'
+      : 'its supervisor was killed and nothing of the execution is left, so nobody saw its end',
+    exit_code: null,
+    launched: !neverStarted,
+    started_at: record.started_at,
+    finished_at: now,
+    log: null,
+  });
+}
+
+async function sweepLate(ports: SupervisionPorts, run: Supervised, executor: Executor): Promise<void> {
+  for (const wait of executor.adoptable ? LATE_SWEEPS_MS : []) {
+    await ports.clock.sleep(wait, run.handOn.signal);
+    // Handed on: the lease stays in its clean-up phase for the next process.
+    if (run.handOn.signal.aborted) return await ports.leases.give(run.guard, 'release');
+    const late = await executor.find(run.guard.run_id);
+    if (late.state !== 'absent') await executor.removeUnstarted(late.ref);
+  }
+  await cleanUp(ports, run);
+}
+
+/** The run has its end already; only what it left on engine and host is still to go. */
+async function removeLeftovers(
+  ports: SupervisionPorts,
+  run: Supervised,
+  executor: Executor,
+  found: Leftover,
+): Promise<void> {
+  if (found.state !== 'absent') await executor.removeUnstarted(found.ref);
+  await cleanUp(ports, run);
+}

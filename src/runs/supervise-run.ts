@@ -1,0 +1,156 @@
+import type { RunFile } from '../actions/launch-spec.ts';
+import { AppError, messageOf } from '../shared/errors.ts';
+import { cleanLine } from '../shared/clean-text.ts';
+import { createRedactor } from '../shared/secrets.ts';
+import type { Ending, Execution, Executor } from './executor.ts';
+import type { RunLogWriter } from './run-log.ts';
+import { judge, storeEnd, type End } from './finish.ts';
+import { REDACTIONS_FILE, STOP_GRACE_MS, type LaunchPacket, type Supervised, type SupervisionPorts } from './supervision.ts';
+
+/** Starts a recorded run and stays with it to its end. Never throws: whatever happens is in the record. */
+export async function launchAndAttend(ports: SupervisionPorts, executor: Executor, run: Supervised): Promise<void> {
+  const packet = run.packet!;
+  const { run_id } = run.guard;
+  let writer: RunLogWriter | null = null;
+  try {
+    await provideImage(executor, packet, run.abort.signal);
+    if (run.handOn.signal.aborted) return;
+    if (run.stopping) return await endUnlaunched(ports, run, 'cancelled', 'cancelled before it started');
+    [writer] = await Promise.all([
+      ports.logs.open(run_id, { replay: false, clean: cleaner(packet.redactions) }),
+      ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
+    ]);
+    const launching = executor.start(packet.spec, writer);
+    run.launching = launching;
+    run.execution = await launching;
+  } catch (error) {
+    if (run.handOn.signal.aborted && !run.launching) return;
+    await writer?.abandon();
+    const status = run.stopping ? 'cancelled' : 'failed';
+    return await endUnlaunched(ports, run, status, run.stopping ? 'cancelled before it started' : reasonOf(error));
+  }
+  run.packet = null;
+  if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
+  await attend(ports, run, { execution: run.execution, writer, event: 'run_started' });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof AppError ? `not launched: ${error.message}` : `not launched: ${messageOf(error)}`;
+}
+
+function redactionsFile({ redactions }: LaunchPacket): RunFile {
+  return { name: REDACTIONS_FILE, content: JSON.stringify(redactions) };
+}
+
+export function cleaner(redactions: readonly string[]): (line: string) => string {
+  const redact = createRedactor(redactions);
+  return (line) => redact(cleanLine(line));
+}
+
+async function provideImage(executor: Executor, { spec, pull }: LaunchPacket, signal: AbortSignal): Promise<void> {
+  if (spec.image === null || pull === 'never') return;
+  const present = spec.image_digest !== null || (await executor.image(spec.image)) !== null;
+  if (pull === 'missing' && present) return;
+  await executor.pull(spec.image, () => undefined, signal);
+}
+
+async function endUnlaunched(
+  ports: SupervisionPorts,
+  run: Supervised,
+  status: 'failed' | 'cancelled',
+  status_reason: string,
+): Promise<void> {
+  await storeEnd(ports, run.guard, {
+    status,
+    status_reason,
+    exit_code: null,
+    launched: false,
+    started_at: null,
+    finished_at: ports.clock.now(),
+    log: null,
+  });
+  await cleanUp(ports, run);
+}
+
+interface Attended {
+  execution: Execution;
+  writer: RunLogWriter;
+  event: 'run_started' | 'run_adopted';
+}
+
+/** From a started execution to its stored end. The start event and the end may overtake the output, not each other. */
+export async function attend(ports: SupervisionPorts, run: Supervised, { execution, writer, event }: Attended): Promise<void> {
+  const started = recordStart(ports, run, execution, event);
+  let ending: Ending | null;
+  try {
+    ending = await Promise.race([execution.ending, aborted(run.handOn.signal)]);
+  } catch (error) {
+    // The engine is gone, the execution perhaps not: the run stays open for whoever finds the engine again.
+    ports.log('warn', 'lost the engine of an open run', { run: run.guard.run_id, error: messageOf(error) });
+    return await passOn(ports, run, writer);
+  }
+  if (!ending) {
+    execution.detach();
+    await started;
+    return await passOn(ports, run, writer);
+  }
+  const [log] = await Promise.all([writer.close(), started]);
+  const stored = await storeEnd(ports, run.guard, { ...endOf(execution, ending, run), log });
+  if (stored) await cleanUp(ports, run);
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+}
+
+/** Leaves an open run to any process, this one included. */
+async function passOn({ leases, log }: SupervisionPorts, { guard }: Supervised, writer: RunLogWriter): Promise<void> {
+  await writer.abandon();
+  await leases.give(guard, 'release').catch((error: unknown) => {
+    log('warn', 'a lease could not be released; it is taken when this process is gone', { error: messageOf(error) });
+  });
+}
+
+function endOf(execution: Execution, ending: Ending, run: Supervised): Omit<End, 'log'> {
+  return {
+    ...judge(ending, run.stopping),
+    exit_code: ending.exit_code,
+    launched: true,
+    started_at: execution.started_at,
+    finished_at: ending.finished_at,
+  };
+}
+
+/** A start that cannot be stored does not stop the run: its end carries the same facts. */
+async function recordStart(
+  { ledger, log }: SupervisionPorts,
+  { guard }: Supervised,
+  { ref, started_at, image_digest }: Execution,
+  event: 'run_started' | 'run_adopted',
+): Promise<void> {
+  const facts = {
+    status: 'running',
+    status_reason: null,
+    launched: true,
+    started_at,
+    'executor.container': ref,
+    ...(image_digest && { 'executor.image_digest': image_digest }),
+  };
+  await ledger
+    .append({ kind: event, run_id: guard.run_id, at: started_at, facts, private: {} }, guard, { phase: 'running', ref })
+    .catch((error: unknown) => log('error', 'the start of a run could not be stored', { error: messageOf(error) }));
+}
+
+/** Removes what the run left on engine and host, then its lease. What fails here is done by the next recovery. */
+export async function cleanUp({ files, leases, log }: SupervisionPorts, run: Supervised): Promise<void> {
+  try {
+    await run.execution?.dispose();
+    await files.remove(run.guard.run_id);
+    await leases.give(run.guard, 'delete');
+  } catch (error) {
+    log('warn', 'leftovers of a run remain for the next recovery', { run: run.guard.run_id, error: messageOf(error) });
+  }
+}
