@@ -91,7 +91,12 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       workdir: { containerpath: block.dir === null ? layout.root : join(layout.root, block.dir) },
     },
     // Without the script's text: Ansible would template whatever stands in it.
-    action: { name: action.name, description: action.description, playbook: action.playbook, labels: action.labels },
+    action: {
+      name: action.name,
+      description: action.description,
+      playbook: action.playbook,
+      labels: action.labels,
+    },
   };
   const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshot) }];
   if (action.kind === 'script') written.push({ name: 'script.sh', content: `${action.script.join('\n')}\n` });

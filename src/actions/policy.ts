@@ -28,35 +28,72 @@ export function decide(plan: Plan, limits: OperatorLimits): Decision {
 }
 
 function refusal(plan: Plan, limits: OperatorLimits): Decision | null {
-  const deny = (rule: string, why: string, remedy: string): Decision => ({ decision: 'deny', rule, why, remedy });
+  const deny = (rule: string, why: string, remedy: string): Decision => ({
+    decision: 'deny',
+    rule,
+    why,
+    remedy,
+  });
   if (limits.mode === 'read-only') {
-    return deny('mode:read-only', 'this server runs nothing', 'the operator can set POLYCRATE_MCP_RUN_MODE to ask or trusted');
+    return deny(
+      'mode:read-only',
+      'this server runs nothing',
+      'the operator can set POLYCRATE_MCP_RUN_MODE to ask or trusted',
+    );
   }
   if (!plan.workspace.runnable) {
-    return deny('workspace:not-named', `${plan.workspace.path} is only the current folder`, 'the operator can name it in POLYCRATE_MCP_WORKSPACES');
+    return deny(
+      'workspace:not-named',
+      `${plan.workspace.path} is only the current folder`,
+      'the operator can name it in POLYCRATE_MCP_WORKSPACES',
+    );
   }
   const blocker = blockerOf(plan.block) ?? plan.action.problem;
   if (blocker) return deny('definition:broken', blocker, 'mend the block, then call plan_action again');
   if (plan.action.interactive) {
-    return deny('action:interactive', `action ${plan.action.name} is interactive and needs a terminal`, 'run it with `polycrate run` in a terminal');
+    return deny(
+      'action:interactive',
+      `action ${plan.action.name} is interactive and needs a terminal`,
+      'run it with `polycrate run` in a terminal',
+    );
   }
   if (plan.image && !imageAllowed(plan.image.reference, limits.allowed_images)) {
-    return deny('image:not-allowed', `the image ${plan.image.reference} is not allowed`, 'the operator can add it to POLYCRATE_MCP_ALLOWED_IMAGES');
+    return deny(
+      'image:not-allowed',
+      `the image ${plan.image.reference} is not allowed`,
+      'the operator can add it to POLYCRATE_MCP_ALLOWED_IMAGES',
+    );
   }
-  const mount = plan.mounts.find((candidate) => !mountAllowed(candidate, plan.workspace.path, limits.allowed_mounts));
+  const mount = plan.mounts.find(
+    (candidate) => !mountAllowed(candidate, plan.workspace.path, limits.allowed_mounts),
+  );
   if (mount) {
-    return deny('mount:not-allowed', `the mount of ${mount.host} lies outside the workspace`, 'the operator can add it to POLYCRATE_MCP_ALLOWED_MOUNTS');
+    return deny(
+      'mount:not-allowed',
+      `the mount of ${mount.host} lies outside the workspace`,
+      'the operator can add it to POLYCRATE_MCP_ALLOWED_MOUNTS',
+    );
   }
   return null;
 }
 
 function consent({ action }: Plan, { mode }: OperatorLimits): Decision {
   if (action.prompt !== null) {
-    return { decision: 'approve', rule: 'action:prompt', why: `the action asks: ${action.prompt}`, remedy: null };
+    return {
+      decision: 'approve',
+      rule: 'action:prompt',
+      why: `the action asks: ${action.prompt}`,
+      remedy: null,
+    };
   }
   return mode === 'ask'
     ? { decision: 'approve', rule: 'mode:ask', why: 'a human approves each run', remedy: null }
-    : { decision: 'allow', rule: 'mode:trusted', why: "the client's own confirmation is enough", remedy: null };
+    : {
+        decision: 'allow',
+        rule: 'mode:trusted',
+        why: "the client's own confirmation is enough",
+        remedy: null,
+      };
 }
 
 function imageAllowed(reference: string, allowed: readonly string[]): boolean {
@@ -66,5 +103,7 @@ function imageAllowed(reference: string, allowed: readonly string[]): boolean {
 }
 
 function mountAllowed({ host }: Mount, workspace: string, allowed: readonly string[]): boolean {
-  return [workspace, ...allowed].some((folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`));
+  return [workspace, ...allowed].some(
+    (folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`),
+  );
 }

@@ -67,6 +67,8 @@ export interface RunHistory {
   search(query: RunQuery): Promise<RunPage>;
   /** Distinct values, alphabetical, at most `limit`. */
   names(column: NameColumn, limit: number): Promise<string[]>;
+  /** Ids of the runs that were started again from this one, oldest first. */
+  retriggersOf(run_id: string, limit: number): Promise<string[]>;
   /** Ids of runs that start with the prefix, newest first. */
   ids(prefix: string, limit: number): Promise<string[]>;
 }

@@ -20,7 +20,10 @@ export async function adoptRun(ports: SupervisionPorts, run: Supervised, lease: 
     if (found.state === 'created') found = await settleCreated(executor, lease.run_id, found.ref);
   } catch (error) {
     // An engine out of reach says nothing about the run: it stays open.
-    ports.log('warn', 'the engine of an open run is out of reach', { run: lease.run_id, error: messageOf(error) });
+    ports.log('warn', 'the engine of an open run is out of reach', {
+      run: lease.run_id,
+      error: messageOf(error),
+    });
     return await ports.leases.give(run.guard, 'release');
   }
   if (!record || !isOpen(record)) return await removeLeftovers(ports, run, executor, found);

@@ -18,10 +18,15 @@ export interface End {
 }
 
 /** Pure: from the facts of an ending to the status and the sentence that explains it. */
-export function judge(ending: Ending, stopping: Supervised['stopping']): Pick<End, 'status' | 'status_reason'> {
+export function judge(
+  ending: Ending,
+  stopping: Supervised['stopping'],
+): Pick<End, 'status' | 'status_reason'> {
   if (stopping === 'cancelled') return { status: 'cancelled', status_reason: 'stopped on request' };
-  if (stopping === 'timeout') return { status: 'failed', status_reason: 'stopped: it ran longer than its time limit' };
-  if (ending.exit_code === null) return { status: 'unknown', status_reason: ending.error ?? 'nobody saw its exit code' };
+  if (stopping === 'timeout')
+    return { status: 'failed', status_reason: 'stopped: it ran longer than its time limit' };
+  if (ending.exit_code === null)
+    return { status: 'unknown', status_reason: ending.error ?? 'nobody saw its exit code' };
   if (ending.out_of_memory) return { status: 'failed', status_reason: 'killed: out of memory' };
   if (ending.exit_code === 0) return { status: 'success', status_reason: ending.error };
   return { status: 'failed', status_reason: ending.error };
@@ -33,13 +38,20 @@ const RETRY_MS = 1_000;
  * Stores the end, for as long as it takes: what ran stays on the engine until the ledger has its end. Answers
  * null if another process has taken the run meanwhile, which then writes the end itself.
  */
-export async function storeEnd(ports: SupervisionPorts, guard: LeaseGuard, end: End): Promise<ActionRun | null> {
+export async function storeEnd(
+  ports: SupervisionPorts,
+  guard: LeaseGuard,
+  end: End,
+): Promise<ActionRun | null> {
   for (;;) {
     try {
       return await ports.ledger.append(endEvent(guard, end), guard, { phase: 'cleanup', ref: null });
     } catch (error) {
       if (error instanceof AppError && error.code === 'lease_lost') return null;
-      ports.log('error', 'the end of a run cannot be stored yet', { run: guard.run_id, error: messageOf(error) });
+      ports.log('error', 'the end of a run cannot be stored yet', {
+        run: guard.run_id,
+        error: messageOf(error),
+      });
       await ports.clock.sleep(RETRY_MS);
     }
   }
@@ -54,7 +66,12 @@ function endEvent({ run_id }: LeaseGuard, end: End): Parameters<SupervisionPorts
     started_at: end.started_at,
     finished_at: end.finished_at,
     duration_ms: end.started_at === null ? null : Math.max(0, end.finished_at - end.started_at),
-    log: end.log && { lines: end.log.lines, bytes: end.log.bytes, sha256: null, gap: end.log.gap && { ...end.log.gap } },
+    log: end.log && {
+      lines: end.log.lines,
+      bytes: end.log.bytes,
+      sha256: null,
+      gap: end.log.gap && { ...end.log.gap },
+    },
   };
   return {
     kind: 'run_finished',

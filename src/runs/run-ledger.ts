@@ -41,6 +41,9 @@ export type Intent =
   | { outcome: 'active'; run_id: string }
   | { outcome: 'burnt' };
 
+/** What an idempotency key that was seen before stands for. */
+export type Replay = Extract<Intent, { outcome: 'replayed' | 'key_reused' }>;
+
 export interface LedgerStatus {
   kind: 'sqlite' | 'postgres';
   location: string;
@@ -59,7 +62,7 @@ export interface RunLedger {
   /** Stores the intent before anything executes, atomically with lease, idempotency key and burnt answer. */
   request(intent: IntentRequest): Promise<Intent>;
   /** The run an idempotency key stands for, without storing anything; null if the key is new. */
-  replay(idempotency: NonNullable<IntentRequest['idempotency']>, now: number): Promise<Intent | null>;
+  replay(idempotency: NonNullable<IntentRequest['idempotency']>, now: number): Promise<Replay | null>;
   /**
    * Appends and returns the record after it. With a guard: only while that fence holds (`lease_lost`).
    * An event that would change a closed run, other than an alias, is dropped and the closed record returned.

@@ -5,10 +5,20 @@ import { createRedactor } from '../shared/secrets.ts';
 import type { Ending, Execution, Executor } from './executor.ts';
 import type { RunLogWriter } from './run-log.ts';
 import { judge, storeEnd, type End } from './finish.ts';
-import { REDACTIONS_FILE, STOP_GRACE_MS, type LaunchPacket, type Supervised, type SupervisionPorts } from './supervision.ts';
+import {
+  REDACTIONS_FILE,
+  STOP_GRACE_MS,
+  type LaunchPacket,
+  type Supervised,
+  type SupervisionPorts,
+} from './supervision.ts';
 
 /** Starts a recorded run and stays with it to its end. Never throws: whatever happens is in the record. */
-export async function launchAndAttend(ports: SupervisionPorts, executor: Executor, run: Supervised): Promise<void> {
+export async function launchAndAttend(
+  ports: SupervisionPorts,
+  executor: Executor,
+  run: Supervised,
+): Promise<void> {
   const packet = run.packet!;
   const { run_id } = run.guard;
   let writer: RunLogWriter | null = null;
@@ -27,7 +37,12 @@ export async function launchAndAttend(ports: SupervisionPorts, executor: Executo
     if (run.handOn.signal.aborted && !run.launching) return;
     await writer?.abandon();
     const status = run.stopping ? 'cancelled' : 'failed';
-    return await endUnlaunched(ports, run, status, run.stopping ? 'cancelled before it started' : reasonOf(error));
+    return await endUnlaunched(
+      ports,
+      run,
+      status,
+      run.stopping ? 'cancelled before it started' : reasonOf(error),
+    );
   }
   run.packet = null;
   if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
@@ -47,7 +62,11 @@ export function cleaner(redactions: readonly string[]): (line: string) => string
   return (line) => redact(cleanLine(line));
 }
 
-async function provideImage(executor: Executor, { spec, pull }: LaunchPacket, signal: AbortSignal): Promise<void> {
+async function provideImage(
+  executor: Executor,
+  { spec, pull }: LaunchPacket,
+  signal: AbortSignal,
+): Promise<void> {
   if (spec.image === null || pull === 'never') return;
   const present = spec.image_digest !== null || (await executor.image(spec.image)) !== null;
   if (pull === 'missing' && present) return;
@@ -79,7 +98,11 @@ interface Attended {
 }
 
 /** From a started execution to its stored end. The start event and the end may overtake the output, not each other. */
-export async function attend(ports: SupervisionPorts, run: Supervised, { execution, writer, event }: Attended): Promise<void> {
+export async function attend(
+  ports: SupervisionPorts,
+  run: Supervised,
+  { execution, writer, event }: Attended,
+): Promise<void> {
   const started = recordStart(ports, run, execution, event);
   let ending: Ending | null;
   try {
@@ -107,10 +130,16 @@ function aborted(signal: AbortSignal): Promise<null> {
 }
 
 /** Leaves an open run to any process, this one included. */
-async function passOn({ leases, log }: SupervisionPorts, { guard }: Supervised, writer: RunLogWriter): Promise<void> {
+async function passOn(
+  { leases, log }: SupervisionPorts,
+  { guard }: Supervised,
+  writer: RunLogWriter,
+): Promise<void> {
   await writer.abandon();
   await leases.give(guard, 'release').catch((error: unknown) => {
-    log('warn', 'a lease could not be released; it is taken when this process is gone', { error: messageOf(error) });
+    log('warn', 'a lease could not be released; it is taken when this process is gone', {
+      error: messageOf(error),
+    });
   });
 }
 
@@ -140,8 +169,13 @@ async function recordStart(
     ...(image_digest && { 'executor.image_digest': image_digest }),
   };
   await ledger
-    .append({ kind: event, run_id: guard.run_id, at: started_at, facts, private: {} }, guard, { phase: 'running', ref })
-    .catch((error: unknown) => log('error', 'the start of a run could not be stored', { error: messageOf(error) }));
+    .append({ kind: event, run_id: guard.run_id, at: started_at, facts, private: {} }, guard, {
+      phase: 'running',
+      ref,
+    })
+    .catch((error: unknown) =>
+      log('error', 'the start of a run could not be stored', { error: messageOf(error) }),
+    );
 }
 
 /** Removes what the run left on engine and host, then its lease. What fails here is done by the next recovery. */
@@ -151,6 +185,9 @@ export async function cleanUp({ files, leases, log }: SupervisionPorts, run: Sup
     await files.remove(run.guard.run_id);
     await leases.give(run.guard, 'delete');
   } catch (error) {
-    log('warn', 'leftovers of a run remain for the next recovery', { run: run.guard.run_id, error: messageOf(error) });
+    log('warn', 'leftovers of a run remain for the next recovery', {
+      run: run.guard.run_id,
+      error: messageOf(error),
+    });
   }
 }

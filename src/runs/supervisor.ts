@@ -36,7 +36,9 @@ export function createSupervisor(ports: SupervisionPorts): Supervisor {
   const supervise = (run: Supervised, follow: () => Promise<void>): Promise<void> => {
     const { run_id } = run.guard;
     const done = follow()
-      .catch((error: unknown) => ports.log('error', 'supervision failed', { run: run_id, error: messageOf(error) }))
+      .catch((error: unknown) =>
+        ports.log('error', 'supervision failed', { run: run_id, error: messageOf(error) }),
+      )
       .finally(() => runs.delete(run_id));
     runs.set(run_id, { run, done });
     keeping ??= keep().finally(() => (keeping = null));
@@ -115,7 +117,11 @@ function supervised(
 }
 
 /** A lease given up on purpose, of a dead process, or of one that nobody can see and that stopped renewing. */
-export function isOrphan({ processes }: Pick<SupervisionPorts, 'processes'>, lease: Lease, now: number): boolean {
+export function isOrphan(
+  { processes }: Pick<SupervisionPorts, 'processes'>,
+  lease: Lease,
+  now: number,
+): boolean {
   if (lease.expires_at === 0) return true;
   const state = processes.state(lease.owner);
   return state === 'dead' || (state === 'unseen' && lease.expires_at < now);
@@ -131,7 +137,8 @@ function attendTo({ clock, log }: SupervisionPorts, run: Supervised, leases: rea
   if (run.stopping) return;
   const started = run.execution?.started_at;
   if (lease?.cancel_requested) stop(run, 'cancelled');
-  else if (started !== undefined && run.timeout_ms !== null && clock.now() >= started + run.timeout_ms) stop(run, 'timeout');
+  else if (started !== undefined && run.timeout_ms !== null && clock.now() >= started + run.timeout_ms)
+    stop(run, 'timeout');
 }
 
 function stop(run: Supervised, why: 'cancelled' | 'timeout'): void {

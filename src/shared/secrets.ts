@@ -15,7 +15,10 @@ export function maskSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(maskSecrets);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [key, isSecretKey(key) ? maskWhole(member) : maskSecrets(member)]),
+    Object.entries(value).map(([key, member]) => [
+      key,
+      isSecretKey(key) ? maskWhole(member) : maskSecrets(member),
+    ]),
   );
 }
 
@@ -40,8 +43,13 @@ export function secretValues(value: unknown, underSecretKey = false): string[] {
 /** Removes known secret values from text: whole values of at least 8 characters, longest first. */
 export function createRedactor(values: readonly string[]): (text: string) => string {
   const lines = values.flatMap((value) => value.split('\n')).map((value) => value.trim());
-  const known = [...new Set(lines)].filter((value) => value.length >= SHORTEST).sort((a, b) => b.length - a.length);
+  const known = [...new Set(lines)]
+    .filter((value) => value.length >= SHORTEST)
+    .sort((a, b) => b.length - a.length);
   if (known.length === 0) return (text) => text;
-  const pattern = new RegExp(known.map((value) => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'), 'g');
+  const pattern = new RegExp(
+    known.map((value) => value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|'),
+    'g',
+  );
   return (text) => text.replace(pattern, MASK);
 }

@@ -24,7 +24,9 @@ export async function segmentsOf(head: string): Promise<number[]> {
   }
   const base = basename(head);
   return names
-    .filter((name) => name === base || (name.startsWith(`${base}.`) && /^\d+$/.test(name.slice(base.length + 1))))
+    .filter(
+      (name) => name === base || (name.startsWith(`${base}.`) && /^\d+$/.test(name.slice(base.length + 1))),
+    )
     .map((name) => (name === base ? 0 : Number(name.slice(base.length + 1))))
     .sort((a, b) => a - b);
 }

@@ -37,7 +37,11 @@ export function encodeHeader(position: Position): string {
 export function decodeLine(line: string): StoredLine | null {
   const tab = line.indexOf('\t');
   if (tab < 2 || (line[0] !== 'o' && line[0] !== 'e')) return null;
-  return { stream: line[0] === 'o' ? 'stdout' : 'stderr', raw: Number(line.slice(1, tab)), text: line.slice(tab + 1) };
+  return {
+    stream: line[0] === 'o' ? 'stdout' : 'stderr',
+    raw: Number(line.slice(1, tab)),
+    text: line.slice(tab + 1),
+  };
 }
 
 export function decodeHeader(line: string): Position | null {

@@ -17,7 +17,9 @@ interface WriterOptions {
 /** Feeds an appender from raw output; in a replay it first passes over what is stored already. */
 export function createLogWriter({ head, appender, replay, clean }: WriterOptions): RunLogWriter {
   const resumed = { ...appender.position };
-  const skip: Record<Stream, number> = replay ? { stdout: resumed.stdout, stderr: resumed.stderr } : { ...START };
+  const skip: Record<Stream, number> = replay
+    ? { stdout: resumed.stdout, stderr: resumed.stderr }
+    : { ...START };
   const checked: Record<Stream, boolean> = { stdout: false, stderr: false };
   let headLost = false;
 
@@ -72,7 +74,9 @@ function lossOf({ lost }: Appender, headLost: boolean): LogGap | null {
 }
 
 /** What lies between the end of the head and the first kept segment of the tail. */
-export function gapOf(segments: readonly Pick<Segment, 'number' | 'start' | 'end'>[]): (LogGap & { after_line: number }) | null {
+export function gapOf(
+  segments: readonly Pick<Segment, 'number' | 'start' | 'end'>[],
+): (LogGap & { after_line: number }) | null {
   const [head, next] = segments;
   if (!head || !next || next.number === head.number + 1) return null;
   const between = (of: (position: Position) => number): number => of(next.start) - of(head.end);

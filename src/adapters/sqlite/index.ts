@@ -45,6 +45,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     history: {
       search: (query) => reader.call('search', query),
       names: (column, limit) => reader.call('names', column, limit),
+      retriggersOf: (run_id, limit) => reader.call('retriggersOf', run_id, limit),
       ids: (prefix, limit) => reader.call('ids', prefix, limit),
     },
     watch: {

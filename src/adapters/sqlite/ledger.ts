@@ -2,7 +2,14 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import { isOpen, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
-import type { Intent, IntentRequest, LeaseChange, LeaseGuard, LedgerStatus } from '../../runs/run-ledger.ts';
+import type {
+  Intent,
+  IntentRequest,
+  LeaseChange,
+  LeaseGuard,
+  LedgerStatus,
+  Replay,
+} from '../../runs/run-ledger.ts';
 import type { OpenLedger } from './open.ts';
 import { createProjection, type Projection } from './projection.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
@@ -15,7 +22,7 @@ type Key = NonNullable<IntentRequest['idempotency']>;
 /** The synchronous ledger that lives in a worker; methods mirror the ports of the core. */
 export interface SyncLedger {
   request(intent: IntentRequest): Intent;
-  replay(key: Key, now: number): Intent | null;
+  replay(key: Key, now: number): Replay | null;
   append(event: RunEvent, guard?: LeaseGuard, change?: LeaseChange): ActionRun;
   find(id: string): ActionRun | null;
   status(): LedgerStatus;
@@ -48,7 +55,8 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
   const append = db.transaction((event: RunEvent, guard?: LeaseGuard, change?: LeaseChange): ActionRun => {
     if (guard) leases.hold(guard);
     const before = projection.read(event.run_id);
-    const run = before && !isOpen(before) && event.kind !== 'run_alias_added' ? before : projection.append(event);
+    const run =
+      before && !isOpen(before) && event.kind !== 'run_alias_added' ? before : projection.append(event);
     if (event.kind === 'run_cancel_requested') leases.requestCancel(event.run_id);
     if (guard && change) leases.change(guard, change);
     return run;
@@ -78,7 +86,7 @@ function refuseLaunch({ writable, problem, file }: OpenLedger): void {
 }
 
 interface Requests {
-  replay(key: Key, now: number): Intent | null;
+  replay(key: Key, now: number): Replay | null;
   remember(key: Key, run_id: string, now: number): void;
   active(event: RunEvent): string | null;
   /** False: burnt before. */
@@ -86,8 +94,12 @@ interface Requests {
 }
 
 function createRequests({ db }: OpenLedger, projection: Projection): Requests {
-  const selectKey = db.prepare('SELECT arguments_digest, run_id, at, valid_ms FROM requests WHERE scope = ? AND key = ?');
-  const insertKey = db.prepare('INSERT INTO requests (scope, key, arguments_digest, run_id, at, valid_ms) VALUES (?, ?, ?, ?, ?, ?)');
+  const selectKey = db.prepare(
+    'SELECT arguments_digest, run_id, at, valid_ms FROM requests WHERE scope = ? AND key = ?',
+  );
+  const insertKey = db.prepare(
+    'INSERT INTO requests (scope, key, arguments_digest, run_id, at, valid_ms) VALUES (?, ?, ?, ?, ?, ?)',
+  );
   const selectActive = db
     .prepare(
       `SELECT id FROM runs WHERE workspace = ? AND organization IS ? AND block = ? AND kind = 'action'
@@ -99,8 +111,7 @@ function createRequests({ db }: OpenLedger, projection: Projection): Requests {
   return {
     replay(key, now) {
       const row = selectKey.get(key.scope, key.key) as
-        | { arguments_digest: string; run_id: string; at: number; valid_ms: number }
-        | undefined;
+        { arguments_digest: string; run_id: string; at: number; valid_ms: number } | undefined;
       if (!row) return null;
       const expired = now - row.at > row.valid_ms;
       if (expired || row.arguments_digest !== key.arguments_digest) {
@@ -111,7 +122,8 @@ function createRequests({ db }: OpenLedger, projection: Projection): Requests {
     remember: (key, run_id, now) =>
       void insertKey.run(key.scope, key.key, key.arguments_digest, run_id, now, key.valid_ms),
     active: ({ facts }) =>
-      (selectActive.get(facts['workspace'], facts['organization'], facts['block']) as string | undefined) ?? null,
+      (selectActive.get(facts['workspace'], facts['organization'], facts['block']) as string | undefined) ??
+      null,
     burn(mark, now) {
       sweepBurnt.run(now);
       return insertBurnt.run(mark.nonce, mark.expires_at).changes === 1;
@@ -154,4 +166,3 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
     };
   };
 }
-

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync, linkSync, unlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statfsSync,
+  writeFileSync,
+  linkSync,
+  unlinkSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -62,9 +70,13 @@ function connect(file: string): Database {
 function refuseNetworkFileSystem(home: string): void {
   const name = NETWORK_FILE_SYSTEMS.get(Number(statfsSync(home).type) >>> 0);
   if (!name) return;
-  throw new AppError('ledger_unavailable', `the data folder ${home} lies on a network file system (${name})`, {
-    next: 'set POLYCRATE_MCP_HOME to a folder on a local disk',
-  });
+  throw new AppError(
+    'ledger_unavailable',
+    `the data folder ${home} lies on a network file system (${name})`,
+    {
+      next: 'set POLYCRATE_MCP_HOME to a folder on a local disk',
+    },
+  );
 }
 
 /** The key for keyed digests, created once with mode 0600; two processes agree because link() is exclusive. */
@@ -88,12 +100,20 @@ function ledgerKey(home: string): Uint8Array {
 export function unavailable(error: unknown, file: string): AppError {
   if (error instanceof AppError) return error;
   const code = codeOf(error) ?? '';
-  const next = code.includes('FULL') || code === 'ENOSPC'
-    ? 'free some disk space'
-    : code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || code.includes('READONLY') || code.includes('CANTOPEN')
-      ? 'make the data folder (POLYCRATE_MCP_HOME) writable for this user'
-      : code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
-        ? 'better-sqlite3 could not be loaded: run `polycrate-mcp doctor`'
-        : 'run `polycrate-mcp doctor`';
-  return new AppError('ledger_unavailable', `the ledger ${file} cannot be used: ${messageOf(error)}`, { next, cause: error });
+  const next =
+    code.includes('FULL') || code === 'ENOSPC'
+      ? 'free some disk space'
+      : code === 'EACCES' ||
+          code === 'EROFS' ||
+          code === 'EPERM' ||
+          code.includes('READONLY') ||
+          code.includes('CANTOPEN')
+        ? 'make the data folder (POLYCRATE_MCP_HOME) writable for this user'
+        : code === 'MODULE_NOT_FOUND' || code === 'ERR_DLOPEN_FAILED'
+          ? 'better-sqlite3 could not be loaded: run `polycrate-mcp doctor`'
+          : 'run `polycrate-mcp doctor`';
+  return new AppError('ledger_unavailable', `the ledger ${file} cannot be used: ${messageOf(error)}`, {
+    next,
+    cause: error,
+  });
 }

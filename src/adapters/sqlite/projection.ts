@@ -6,7 +6,8 @@ import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run
 const RUN_COLUMNS = [
   'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
   'action', 'status', 'status_reason', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at',
-  'duration_ms', 'host', 'client', 'source', 'reason', 'record',
+  'duration_ms', 'host', 'client', 'source', 'reason', 'retrigger_of',
+  'record',
 ] as const; // prettier-ignore
 
 /** Writes events and keeps the projection in step; callers hold the transaction. */
@@ -16,7 +17,9 @@ export interface Projection {
 }
 
 export function createProjection(db: Database): Projection {
-  const insertEvent = db.prepare('INSERT INTO events (at, kind, run_id, facts, commitments) VALUES (?, ?, ?, ?, ?)');
+  const insertEvent = db.prepare(
+    'INSERT INTO events (at, kind, run_id, facts, commitments) VALUES (?, ?, ?, ?, ?)',
+  );
   const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db.prepare(
@@ -74,7 +77,9 @@ function columnsOf(run: ActionRun): Record<(typeof RUN_COLUMNS)[number], string 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): (run: ActionRun) => void {
   const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
-  const insertAlias: Statement = db.prepare('INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)');
+  const insertAlias: Statement = db.prepare(
+    'INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)',
+  );
   return (run) => {
     const people: [string | null | undefined, string][] = [
       [run.os_user, 'os_user'],

@@ -47,12 +47,14 @@ CREATE TABLE runs (
   client TEXT,
   source TEXT NOT NULL,
   reason TEXT,
+  retrigger_of TEXT,
   record TEXT NOT NULL
 );
 CREATE INDEX runs_by_start ON runs (started_at, id);
 CREATE INDEX runs_by_request ON runs (requested_at, id);
 CREATE INDEX runs_by_block ON runs (block, started_at);
 CREATE INDEX runs_by_workspace ON runs (workspace, started_at);
+CREATE INDEX runs_retriggered ON runs (retrigger_of) WHERE retrigger_of IS NOT NULL;
 CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
 CREATE TABLE run_people (name TEXT NOT NULL, run_id TEXT NOT NULL, role TEXT NOT NULL,
   PRIMARY KEY (name, run_id, role)) WITHOUT ROWID;

@@ -22,6 +22,7 @@ const COUNTED = "launched = 1 AND kind = 'action'";
 export interface SyncHistory {
   search(query: RunQuery): RunPage;
   names(column: NameColumn, limit: number): string[];
+  retriggersOf(run_id: string, limit: number): string[];
   ids(prefix: string, limit: number): string[];
 }
 
@@ -29,6 +30,11 @@ export function createSyncHistory(db: Database): SyncHistory {
   return {
     search: (query) => search(db, query),
     names: (column, limit) => names(db, column, limit),
+    retriggersOf: (run_id, limit) =>
+      db
+        .prepare('SELECT id FROM runs WHERE retrigger_of = ? ORDER BY id LIMIT ?')
+        .pluck()
+        .all(run_id, limit) as string[],
     ids: (prefix, limit) =>
       db
         .prepare('SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?')
@@ -159,7 +165,11 @@ function addSpan(where: Where, { span, time_field }: RunFilters): void {
     case 'recorded':
       return bound(span, 'requested_at >= ?', 'requested_at < ?');
     case 'overlaps':
-      return bound(span, '(finished_at IS NULL OR finished_at > ?)', 'coalesce(started_at, requested_at) < ?');
+      return bound(
+        span,
+        '(finished_at IS NULL OR finished_at > ?)',
+        'coalesce(started_at, requested_at) < ?',
+      );
   }
 }
 

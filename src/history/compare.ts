@@ -1,0 +1,44 @@
+import type { ActionRun } from '../runs/action-run.ts';
+
+/** One field in which two runs differ: `before` is the other run's value, `after` this one's. */
+export interface Difference {
+  [field: string]: unknown;
+  field: string;
+  before: unknown;
+  after: unknown;
+}
+
+// What was run, where and by whom, and how it went; times and ids always differ and say nothing.
+const FIELDS = [
+  'workspace', 'organization', 'block', 'block_version', 'app_version', 'block_from', 'action', 'status',
+  'status_reason', 'exit_code', 'duration_ms', 'workspace_commit', 'workspace_dirty', 'cli_version', 'hostname',
+  'os_user', 'trigger', 'plan_digest',
+] as const; // prettier-ignore
+
+export function compareRuns(before: ActionRun, after: ActionRun): Difference[] {
+  const differences: Difference[] = [];
+  const compare = (field: string, old: unknown, now: unknown): void => {
+    if ((old ?? null) !== (now ?? null)) differences.push({ field, before: old ?? null, after: now ?? null });
+  };
+  for (const field of FIELDS) compare(field, before[field], after[field]);
+  compare('environment', before.environment?.value, after.environment?.value);
+  compare('principal', before.principal?.display, after.principal?.display);
+  compare('executor.kind', before.executor?.kind, after.executor?.kind);
+  compare('executor.image', before.executor?.image, after.executor?.image);
+  compare('executor.image_digest', before.executor?.image_digest, after.executor?.image_digest);
+  compare('pins.block', before.pins?.block, after.pins?.block);
+  compare('pins.inventory', before.pins?.inventory, after.pins?.inventory);
+  const keys = new Set([
+    ...Object.keys(before.pins?.config_keys ?? {}),
+    ...Object.keys(after.pins?.config_keys ?? {}),
+  ]);
+  for (const key of [...keys].sort()) {
+    compare(`config.${key}`, mark(before.pins?.config_keys[key]), mark(after.pins?.config_keys[key]));
+  }
+  return differences;
+}
+
+// Config values are never recorded: a keyed digest tells that they differ, not what they are.
+function mark(digest: string | undefined): string | null {
+  return digest === undefined ? null : `digest ${digest.slice(0, 12)}`;
+}

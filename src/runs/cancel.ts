@@ -1,0 +1,52 @@
+import { AppError } from '../shared/errors.ts';
+import { isOpen, type ActionRun } from './action-run.ts';
+import type { Caller } from './start.ts';
+import type { RunLeases, RunLedger } from './run-ledger.ts';
+import type { Supervisor } from './supervisor.ts';
+import { findRun, waitForRun, type WaitPorts } from './wait.ts';
+import { STOP_GRACE_MS } from './supervision.ts';
+
+export interface CancelPorts extends WaitPorts {
+  ledger: RunLedger;
+  leases: RunLeases;
+  supervisor: Supervisor;
+}
+
+export interface CancelRequest {
+  run_id: string;
+  reason?: string | undefined;
+  caller: Caller;
+  signal: AbortSignal;
+}
+
+/** The polite signal has its grace, then the firm one; the end is recorded a little later. */
+const WAIT_MS = STOP_GRACE_MS + 5_000;
+
+/** Asks the run's supervisor, in whatever process, to stop it, and waits for the recorded end. */
+export async function cancelRun(ports: CancelPorts, request: CancelRequest): Promise<ActionRun> {
+  const run = await findRun(ports.ledger, request.run_id);
+  if (!isOpen(run)) return run;
+  await refuseUnsupervised(ports, run);
+  await ports.ledger.append({
+    kind: 'run_cancel_requested',
+    run_id: run.id,
+    at: ports.clock.now(),
+    facts: {},
+    private: { cancelled_by: request.caller.principal.display, cancel_reason: request.reason ?? null },
+  });
+  // An orphan is adopted first: its new supervisor finds the request in the lease.
+  await ports.supervisor.recover();
+  return await waitForRun(ports, run.id, { wait_ms: WAIT_MS, signal: request.signal });
+}
+
+async function refuseUnsupervised({ leases }: CancelPorts, run: ActionRun): Promise<void> {
+  const lease = (await leases.list()).find(({ run_id }) => run_id === run.id);
+  if (lease) return;
+  throw new AppError(
+    'refused',
+    `run ${run.id} (source ${run.source}) is not supervised here, so it cannot be cancelled here`,
+    {
+      next: 'cancel it where it was started',
+    },
+  );
+}

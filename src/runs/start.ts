@@ -1,0 +1,155 @@
+import type { Decision } from '../actions/policy.ts';
+import type { Plan } from '../actions/plan.ts';
+import { AppError } from '../shared/errors.ts';
+import { canonicalJson, sha256 } from '../shared/json.ts';
+import type { HostFacts, Ids } from '../shared/ports.ts';
+import { addressOf } from '../workspaces/workspace.ts';
+import type { ActionRun, Principal, RunTrigger } from './action-run.ts';
+import { storeEnd } from './finish.ts';
+import { intentOf } from './intent.ts';
+import { packetOf, prepare, type PreparePorts, type Target } from './prepare.ts';
+import type { Intent, IntentRequest, LeaseGuard } from './run-ledger.ts';
+import type { Detacher, SupervisionPorts } from './supervision.ts';
+import type { Supervisor } from './supervisor.ts';
+
+export const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
+
+/** Who asks: the authenticated principal, and the client program as it calls itself. */
+export interface Caller {
+  principal: Principal;
+  client: { name: string; version: string | null } | null;
+}
+
+/** A human's verified yes to exactly one plan; its nonce is burnt with the intent. */
+export interface Consent {
+  plan_digest: string;
+  nonce: string;
+  expires_at: number;
+  by: string;
+}
+
+export interface StartRequest extends Target {
+  reason?: string | undefined;
+  idempotency_key?: string | undefined;
+  plan_digest?: string | undefined;
+  allow_concurrent?: boolean | undefined;
+  caller: Caller;
+  consent: Consent | null;
+  trigger: Extract<RunTrigger, 'mcp' | 'retrigger'>;
+  /** Extra initial facts: what a re-trigger names. */
+  retrigger_of?: string;
+}
+
+export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock' | 'processes' | 'log'> {
+  supervision: SupervisionPorts;
+  supervisor: Supervisor;
+  detacher: Detacher;
+  ids: Ids;
+  host: HostFacts;
+}
+
+export type Start =
+  | { outcome: 'started'; run: ActionRun }
+  | { outcome: 'replayed'; run: ActionRun; age_ms: number }
+  /** Nothing was stored: a human has to agree to this plan first. */
+  | { outcome: 'approval_needed'; plan: Plan; decision: Decision };
+
+/** Plans, asks the policy, records the intent, and only then starts it. The run then belongs to its supervisor. */
+export async function startRun(ports: StartPorts, request: StartRequest): Promise<Start> {
+  const { plan, decision, engine } = await prepare(ports, request);
+  const idempotency = idempotencyOf(request, plan);
+  const earlier = idempotency && (await ports.supervision.ledger.replay(idempotency, ports.clock.now()));
+  if (earlier) return settled(earlier);
+  refuseUnlessSame(plan, request.plan_digest);
+  if (decision.decision === 'deny') {
+    throw new AppError('refused', `not run (${decision.rule}): ${decision.why}`, {
+      ...(decision.remedy && { next: decision.remedy }),
+    });
+  }
+  if (engine) throw engine;
+  if (decision.decision === 'approve' && request.consent?.plan_digest !== plan.digest) {
+    return { outcome: 'approval_needed', plan, decision };
+  }
+  const consent = decision.decision === 'approve' ? request.consent : null;
+  const intent = intentOf(ports, { request, plan, idempotency, consent });
+  let stored = await ports.supervision.ledger.request(intent);
+  if (stored.outcome === 'active' && (await ports.supervisor.recover()) > 0) {
+    // The run in the way was an orphan; if it is closed by now, this one may go.
+    stored = await ports.supervision.ledger.request(intent);
+  }
+  if (stored.outcome !== 'stored') return settled(stored);
+  await launch(ports, { plan, guard: { run_id: stored.run.id, fence: stored.fence } });
+  return { outcome: 'started', run: stored.run };
+}
+
+function idempotencyOf(request: StartRequest, plan: Plan): IntentRequest['idempotency'] {
+  if (request.idempotency_key === undefined) return null;
+  const { reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of } = request;
+  return {
+    scope: `${request.caller.principal.kind}:${request.caller.principal.subject}@${addressOf(plan.workspace)}`,
+    key: request.idempotency_key,
+    arguments_digest: sha256(
+      canonicalJson({
+        block: plan.block.name,
+        action: plan.action.name,
+        ...{ reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of },
+      }),
+    ),
+    valid_ms: IDEMPOTENCY_MS,
+  };
+}
+
+function refuseUnlessSame(plan: Plan, expected: string | undefined): void {
+  if (expected === undefined || expected === plan.digest) return;
+  throw new AppError(
+    'plan_changed',
+    'the plan is not the one of plan_digest any more: files, image or settings changed',
+    {
+      next: 'call plan_action, look at what would run now, and pass its digest',
+      details: { plan_digest: plan.digest },
+    },
+  );
+}
+
+/** Turns what the ledger decided into the caller's answer. */
+function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Start {
+  switch (intent.outcome) {
+    case 'replayed':
+      return intent;
+    case 'key_reused':
+      throw new AppError(
+        'key_reused',
+        intent.expired
+          ? `this idempotency_key is older than 24 hours and stands for run ${intent.run_id}`
+          : `this idempotency_key stands for run ${intent.run_id}, which had other arguments`,
+        { next: 'use a new idempotency_key for a new run', details: { run_id: intent.run_id } },
+      );
+    case 'active':
+      throw new AppError('already_active', `run ${intent.run_id} of this block is still open`, {
+        next: `wait_for_action_run or cancel_action_run with run_id ${intent.run_id}, or allow_concurrent: true`,
+        details: { run_id: intent.run_id },
+      });
+    case 'burnt':
+      throw new AppError('refused', 'this approval was used already: one approval starts one run', {
+        next: 'call the tool again, which asks the human again',
+      });
+  }
+}
+
+async function launch(ports: StartPorts, { plan, guard }: { plan: Plan; guard: LeaseGuard }): Promise<void> {
+  const packet = packetOf(ports, plan, guard.run_id);
+  if (ports.executor.adoptable) {
+    void ports.supervisor.launch(guard, { kind: ports.executor.kind, packet });
+    return;
+  }
+  try {
+    await ports.detacher.detach([{ guard, packet }]);
+  } catch (error) {
+    const finished_at = ports.clock.now();
+    const reason = `not launched: its supervisor could not be started (${(error as Error).message})`;
+    await storeEnd(ports.supervision, guard, {
+      status: 'failed', status_reason: reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
+    }); // prettier-ignore
+    await ports.supervision.leases.give(guard, 'delete');
+  }
+}

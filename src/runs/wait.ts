@@ -1,0 +1,41 @@
+import { AppError } from '../shared/errors.ts';
+import type { Clock } from '../shared/ports.ts';
+import { isOpen, type ActionRun } from './action-run.ts';
+import type { LedgerWatch, RunLedger } from './run-ledger.ts';
+
+export interface WaitPorts {
+  ledger: Pick<RunLedger, 'find'>;
+  watch: LedgerWatch;
+  clock: Clock;
+}
+
+export interface WaitOptions {
+  wait_ms: number;
+  signal: AbortSignal;
+  /** Called about once a second while the run is open. */
+  onProgress?: ((run: ActionRun, waited_ms: number) => void) | undefined;
+}
+
+const PROGRESS_MS = 1_000;
+
+/** The run by id or alias; `unknown_name` says how to find the right one. */
+export async function findRun(ledger: Pick<RunLedger, 'find'>, id: string): Promise<ActionRun> {
+  const run = await ledger.find(id);
+  if (run) return run;
+  throw new AppError('unknown_name', `there is no run ${id}`, {
+    next: 'search_action_runs lists the runs with their ids',
+  });
+}
+
+/** Waits until the run is closed, whichever process supervises it; ending the wait never ends the run. */
+export async function waitForRun(ports: WaitPorts, id: string, options: WaitOptions): Promise<ActionRun> {
+  const began = ports.clock.now();
+  const deadline = began + options.wait_ms;
+  for (;;) {
+    const run = await findRun(ports.ledger, id);
+    const now = ports.clock.now();
+    if (!isOpen(run) || now >= deadline || options.signal.aborted) return run;
+    options.onProgress?.(run, now - began);
+    await ports.watch.changed(Math.min(deadline - now, PROGRESS_MS), options.signal);
+  }
+}

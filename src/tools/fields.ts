@@ -1,0 +1,61 @@
+import { z } from 'zod';
+
+// Input fields that several tools share; module-level, so that they are built once.
+
+export const workspaceName = z.string().describe('Name, or organization/name if the name is ambiguous');
+export const blockName = z.string().describe('Name, or name:version');
+export const actionName = z.string().describe('Name of an action of the block');
+export const runId = z.string().describe('Run id, a known alias, or a unique prefix of 8+ characters');
+export const reason = z.string().max(2000).describe('Why; stored in the record').optional();
+export const limit = z.number().int().min(1).max(100).default(20);
+export const cursor = z.string().max(2000).describe('next_cursor of the previous answer').optional();
+export const idempotencyKey = z
+  .string()
+  .min(1)
+  .max(200)
+  .describe('Same key and arguments within 24 h return the first run instead of starting another')
+  .optional();
+export const planDigest = z
+  .string()
+  .describe('digest of plan_action: refuse if what would run has changed')
+  .optional();
+export const waitSeconds = z.number().min(0).max(50);
+export const timeoutSeconds = z
+  .number()
+  .int()
+  .min(1)
+  .max(7 * 24 * 3600)
+  .describe('Stop the run after this long')
+  .optional();
+
+/** A list, or one string. */
+export const names = z.union([z.string(), z.array(z.string()).max(50)]).optional();
+
+/** A run in results: an open object, spelt out once in the resource polycrate://runs/{run_id}. */
+export const runObject = z.looseObject({
+  id: z.string(),
+  status: z.string(),
+  exit_code: z.number().nullable(),
+});
+
+/** Top level of every answer about one run. */
+export const runResult = {
+  run: runObject,
+  finished: z.boolean(),
+  succeeded: z.boolean().nullable(),
+};
+
+export const openObjects = z.array(z.looseObject({}));
+
+/** Lists in answers: how many are here, how many there are, where to go on. */
+export const page = {
+  returned: z.number(),
+  total: z.number(),
+  next_cursor: z.string().nullable(),
+};
+
+export function listOf(value: string | readonly string[] | undefined): string[] | undefined {
+  if (value === undefined) return undefined;
+  const list = typeof value === 'string' ? [value] : [...value];
+  return list.length === 0 ? undefined : list;
+}

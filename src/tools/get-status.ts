@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { coverage } from './coverage.ts';
+import * as field from './fields.ts';
+import { iso } from './present-run.ts';
+import type { Services } from './services.ts';
+import { defineTool } from './tool.ts';
+
+export const getStatus = defineTool({
+  name: 'get_status',
+  title: 'Status of this server',
+  description:
+    'Shows what this server can do right now: workspaces found, container engine, ledger, sources of history and their coverage, and who must approve runs.',
+  effect: 'reads',
+  idempotent: true,
+  openWorld: false,
+  input: z.object({}),
+  output: z.object({
+    server: z.looseObject({}),
+    workspaces: z.looseObject({}),
+    executors: field.openObjects,
+    ledger: z.looseObject({}),
+    sources: field.openObjects,
+    policy: z.looseObject({}),
+  }),
+  async run(services) {
+    const [workspaces, engine, ledger] = await Promise.all([
+      services.store.list(),
+      services.engine(),
+      services.ledger.status(),
+    ]);
+    const { newest_at, ...stored } = ledger;
+    return {
+      server: {
+        name: 'polycrate-mcp',
+        version: services.version,
+        timezone: services.zone,
+        open_here: services.supervisor.open(),
+      },
+      workspaces: {
+        found: workspaces.length,
+        with_problems: workspaces.filter(({ problems }) => problems.length > 0).length,
+        roots: services.roots,
+      },
+      executors: [{ kind: services.settings.executor, ...engine }],
+      ledger: { ...stored, newest: iso(newest_at) },
+      sources: coverage(ledger),
+      policy: policyOf(services),
+    };
+  },
+});
+
+function policyOf({ settings }: Services): Record<string, unknown> {
+  const meaning = {
+    'read-only': 'nothing can be run, cancelled or re-triggered',
+    ask: 'a human approves each run through the client',
+    trusted: "the client's own confirmation is enough",
+  };
+  const { mode, allowed_images, allowed_mounts } = settings.limits;
+  return { run_mode: mode, meaning: meaning[mode], allowed_images, allowed_mounts };
+}

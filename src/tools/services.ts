@@ -1,0 +1,30 @@
+import type { RunHistory } from '../history/search.ts';
+import type { EngineStatus } from '../runs/executor.ts';
+import type { RunSettings } from '../runs/prepare.ts';
+import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { RunLogs } from '../runs/run-log.ts';
+import type { StartPorts } from '../runs/start.ts';
+import type { Supervisor } from '../runs/supervisor.ts';
+import type { Clock } from '../shared/ports.ts';
+import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
+
+/** Everything tools may use: read ports and use cases, no adapters. Built once in compose.ts. */
+export interface Services {
+  version: string;
+  /** IANA zone for times without an offset. */
+  zone: string;
+  store: WorkspaceStore;
+  ledger: RunLedger;
+  leases: RunLeases;
+  history: RunHistory;
+  watch: LedgerWatch;
+  logs: RunLogs;
+  clock: Clock;
+  settings: RunSettings;
+  start: StartPorts;
+  supervisor: Supervisor;
+  /** Folders that are searched for workspaces. */
+  roots: readonly string[];
+  /** As of a few seconds ago at the most. */
+  engine(): Promise<EngineStatus>;
+}
