@@ -1,0 +1,41 @@
+import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+
+/**
+ * A tool's schema as clients see it: without what some of them reject or what only costs tokens. Validation
+ * is not done by the SDK but in call-tool.ts, whose errors name the closest parameter.
+ */
+export function portableSchema(schema: z.ZodObject, io: 'input' | 'output'): StandardSchemaWithJSON {
+  let json: Record<string, unknown> | null = null;
+  const convert = (): Record<string, unknown> => (json ??= slim(z.toJSONSchema(schema, { io })) as Record<string, unknown>);
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'polycrate-mcp',
+      validate: (value) => ({ value }),
+      jsonSchema: { input: convert, output: convert },
+    },
+  };
+}
+
+function slim(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(slim);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, member]) => !isNoise(key, member))
+      .map(([key, member]) => [key, key === 'properties' ? slimProperties(member) : slim(member)]),
+  );
+}
+
+/** Names of properties are data: a parameter called `minimum` must not vanish. */
+function slimProperties(properties: unknown): unknown {
+  return Object.fromEntries(Object.entries(properties as object).map(([name, schema]) => [name, slim(schema)]));
+}
+
+function isNoise(key: string, value: unknown): boolean {
+  if (key === '$schema') return true;
+  // Open objects and the safe-integer bounds are what a reader assumes anyway.
+  if (key === 'additionalProperties') return typeof value === 'object' && Object.keys(value as object).length === 0;
+  return (key === 'maximum' && value === Number.MAX_SAFE_INTEGER) || (key === 'minimum' && value === Number.MIN_SAFE_INTEGER);
+}
