@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Where CI wants the result as data, besides the report for people. */
+const resultFile = process.env['POLYCRATE_MCP_TEST_RESULT'];
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
@@ -9,5 +12,6 @@ export default defineConfig({
     fileParallelism: true,
     maxWorkers: 2,
     retry: 0,
+    reporters: resultFile ? ['default', ['json', { outputFile: resultFile }]] : ['default'],
   },
 });

@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { readCommandLine, type Command } from './config/command-line.ts';
+import { didYouMean } from './config/nearest.ts';
+import { type Place } from './config/parsers.ts';
+import { PREFIX, SETTINGS, type Values } from './config/settings.ts';
+import { readNamedFile, readValues, type Sources, type Variables } from './config/values.ts';
+
+export { envExample, helpText, settingsTable } from './config/render.ts';
+export type { Command } from './config/command-line.ts';
+
+/** What the rest of the program knows of flags and environment. */
+export interface Config extends Omit<Values<typeof SETTINGS>, 'workspaces'> {
+  /** `named: false` marks the current folder, which is listed but may run nothing. Absolute paths. */
+  readonly workspaceRoots: readonly { path: string; named: boolean }[];
+  /** The user's home folder. */
+  readonly userHome: string;
+  /** The only variables of our environment that a child process may get. */
+  readonly childEnvironment: Readonly<Record<string, string>>;
+}
+
+export interface Invocation {
+  config: Config;
+  /** For the operator, on stderr. */
+  warnings: readonly string[];
+  command: Command;
+  /** What followed the command. */
+  args: readonly string[];
+}
+
+export interface Surroundings {
+  argv: readonly string[];
+  env: Variables;
+  cwd: string;
+  home: string;
+  /** The host's zone, and what separates paths in a list: both default to this process's own. */
+  timezone?: string;
+  delimiter?: string;
+}
+
+const CHILD_ENVIRONMENT = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'USER',
+  'LOGNAME',
+  'TMPDIR',
+  'SSH_AUTH_SOCK',
+  'XDG_RUNTIME_DIR',
+  'DOCKER_CONFIG',
+  'DOCKER_CONTEXT',
+];
+
+/** Switches of the project's own test suite, which are no settings of the product. */
+const TEST_PREFIX = `${PREFIX}TEST_`;
+
+/** The one place where this process's arguments and environment are read. */
+export function readConfig(): Invocation {
+  return parseConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd(), home: homedir() });
+}
+
+/** Pure but for the files that are named. Throws `configuration`, saying everything that is wrong. */
+export function parseConfig(around: Surroundings): Invocation {
+  const line = readCommandLine(around.argv);
+  // Help must come however broken the settings are, hence from the defaults.
+  const needed = line.command !== 'help' && line.command !== 'version';
+  const sources: Sources = needed
+    ? { flags: line.flags, env: around.env, envFile: readEnvFile(line.envFile) }
+    : { flags: {}, env: {}, envFile: null };
+  const { workspaces, ...values } = readValues(SETTINGS, sources, placeOf(around));
+  const config: Config = {
+    ...values,
+    workspaceRoots: rootsOf(workspaces, around.cwd),
+    userHome: around.home,
+    childEnvironment: pick(around.env, CHILD_ENVIRONMENT),
+  };
+  return { config, warnings: unknownVariables(sources), command: line.command, args: line.args };
+}
+
+function placeOf(around: Surroundings): Place {
+  return {
+    home: around.home,
+    cwd: around.cwd,
+    timezone: around.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    delimiter: around.delimiter ?? delimiter,
+  };
+}
+
+/** Some Node versions read `--env-file=FILE` on their own account first; the outcome is the same. */
+function readEnvFile(path: string | null): Sources['envFile'] {
+  return path === null ? null : { path, values: parseEnv(readNamedFile('--env-file', path)) };
+}
+
+function rootsOf(named: readonly string[], cwd: string): Config['workspaceRoots'] {
+  const roots = [...new Set(named)].map((path) => ({ path, named: true }));
+  if (named.includes(cwd) || !existsSync(join(cwd, 'workspace.poly'))) return roots;
+  return [...roots, { path: cwd, named: false }];
+}
+
+function pick(env: Variables, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}
+
+function unknownVariables({ env, envFile }: Sources): string[] {
+  const known = Object.values(SETTINGS).map(({ variable }) => variable);
+  const isUnknown = (name: string): boolean =>
+    name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !known.includes(name);
+  const ownKnown = known.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
+  return [
+    ...Object.keys(env)
+      .filter(isUnknown)
+      .map((name) => ({ name, where: '' })),
+    ...Object.keys(envFile?.values ?? {})
+      .filter(isUnknown)
+      .map((name) => ({ name, where: ` in ${envFile?.path}` })),
+  ].map(
+    ({ name, where }) =>
+      `${name}${where} is not a setting of this release and has no effect.` +
+      didYouMean(name.slice(PREFIX.length), ownKnown, PREFIX),
+  );
+}

@@ -1,0 +1,148 @@
+import { isIP } from 'node:net';
+import { isAbsolute, join, resolve } from 'node:path';
+import { z } from 'zod';
+
+/** What a value is read against: `~`, relative paths, list separators and the zone called `host`. */
+export interface Place {
+  home: string;
+  cwd: string;
+  /** `:` or, on Windows, `;`. */
+  delimiter: string;
+  timezone: string;
+}
+
+// Every message is the rest of a sentence that begins with the setting's name.
+
+/** One of a few words. `later` are words of the design that this release refuses, each with the reason. */
+export function choice<const T extends string>(
+  words: readonly T[],
+  later: Readonly<Record<string, string>> = {},
+): z.ZodType<T, string> {
+  return z.string().transform((text, context): T => {
+    const word = words.find((candidate) => candidate === text.trim().toLowerCase());
+    if (word !== undefined) return word;
+    context.addIssue({
+      code: 'custom',
+      message: later[text.trim().toLowerCase()] ?? 'is none of the words it may be',
+    });
+    return z.NEVER;
+  });
+}
+
+export const text = z.string().trim().regex(/^\S+$/, 'must be one word without spaces');
+
+export const yesOrNo = z.stringbool({ error: 'is neither yes nor no' });
+
+/** A whole number above zero. */
+export const count = z
+  .string()
+  .regex(/^\s*[1-9]\d{0,14}\s*$/, 'is not a whole number above 0')
+  .transform(Number);
+
+/** A number above zero, fractions allowed. */
+export const amount = z
+  .string()
+  .regex(/^\s*\d+(\.\d+)?\s*$/, 'is not a number')
+  .transform(Number)
+  .refine((value) => value > 0, 'must be above 0');
+
+const UNIT_BYTES: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+
+/** `16m`, `2g`, `512k` in powers of 1024, as the container engine reads them. In bytes. */
+export const bytes = z
+  .string()
+  .regex(/^\s*[1-9]\d{0,11}\s*[kmgt]?b?\s*$/i, 'is not a size')
+  .transform(
+    (value) => parseInt(value, 10) * (UNIT_BYTES[/[kmgt]/i.exec(value)?.[0].toLowerCase() ?? ''] ?? 1),
+  )
+  .refine(Number.isSafeInteger, 'is too large');
+
+const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `30m`, `2h`, `1h30m`, `7d`. In milliseconds. */
+export const duration = z
+  .string()
+  .regex(/^\s*(\d{1,6}[smhd])+\s*$/, 'is not a duration')
+  .transform((value) =>
+    [...value.matchAll(/(\d+)([smhd])/g)].reduce(
+      (sum, [, n, unit]) => sum + Number(n) * UNIT_MS[unit ?? 's']!,
+      0,
+    ),
+  )
+  .refine((ms) => ms > 0, 'must be above 0');
+
+/** The word `none` switches a limit off: null. */
+export function orNone<T>(schema: z.ZodType<T, string>): z.ZodType<T | null, string> {
+  return z
+    .string()
+    .transform((value) => (value.trim().toLowerCase() === 'none' ? null : value))
+    .pipe(schema.nullable());
+}
+
+export const timezone = ({ timezone: host }: Place): z.ZodType<string, string> =>
+  z
+    .string()
+    .transform((value) => (value.trim().toLowerCase() === 'host' ? host : value.trim()))
+    .refine(isTimezone, 'is not a time zone of the IANA list');
+
+function isTimezone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An absolute path; `~` is the home folder, a relative path starts in the current folder. */
+export const path = ({ home, cwd }: Place): z.ZodType<string, string> =>
+  z
+    .string()
+    .transform((value) => value.trim())
+    .refine(
+      (value) => !/^~[^/\\]/.test(value),
+      'names the home folder of another user, which is not looked up',
+    )
+    .transform((value) => resolve(cwd, value.startsWith('~') ? join(home, value.slice(1)) : value));
+
+export const paths = (place: Place): z.ZodType<string[], string> =>
+  list(place.delimiter).pipe(z.array(path(place)));
+
+/** Comma-separated; each absolute or below `~`, because a permission must not depend on the current folder. */
+export const absolutePaths = (place: Place): z.ZodType<string[], string> =>
+  list(',')
+    .refine(
+      (items) => items.every((item) => item.startsWith('~') || isAbsolute(item)),
+      'has a path that is not absolute',
+    )
+    .pipe(z.array(path(place)));
+
+/** Image references; a `*` at the end stands for any rest. */
+export const imagePatterns = list(',').refine(
+  (items) => items.every((item) => /^[^\s*]*\*?$/.test(item)),
+  'has a `*` elsewhere than at the end, or a space',
+);
+
+/** `name:ip` entries, kept as they are because that is what the engine takes. */
+export const hostEntries = list(',').refine(
+  (items) => items.every(isHostEntry),
+  'has an entry that is not name:ip',
+);
+
+function isHostEntry(entry: string): boolean {
+  const colon = entry.indexOf(':');
+  const ip = entry.slice(colon + 1);
+  return (
+    /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(entry.slice(0, colon)) &&
+    (isIP(ip) !== 0 || ip === 'host-gateway')
+  );
+}
+
+function list(separator: string): z.ZodPipe<z.ZodString, z.ZodTransform<string[], string>> {
+  return z.string().transform((value) =>
+    value
+      .split(separator)
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+}

@@ -1,0 +1,69 @@
+import { COMMANDS } from './command-line.ts';
+import { flagOf, SETTINGS, type Setting } from './settings.ts';
+
+const ENTRIES: readonly Setting[] = Object.values(SETTINGS);
+
+/** The settings as a Markdown table, for the README. */
+export function settingsTable(): string {
+  const rows = ENTRIES.map(
+    (entry) => `| \`${entry.variable}\` | ${entry.meaning} ${formOf(entry)} | ${fallbackOf(entry)} |`,
+  );
+  return ['| variable | meaning | default |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function formOf(entry: Setting): string {
+  return `Valid: ${entry.form}.${entry.secret ? ` Also read from the file named by \`${entry.variable}_FILE\`.` : ''}`;
+}
+
+function fallbackOf(entry: Setting): string {
+  return entry.fallback ? `\`${entry.fallback}\`` : (entry.unset ?? 'none');
+}
+
+/** A file that sets nothing: every setting with its default, commented out. */
+export function envExample(): string {
+  const head = [
+    '# Every setting of polycrate-mcp with its default. Nothing reads this file by itself: copy it, remove the `#`',
+    '# of what you change, and name it with --env-file FILE. Variables of the environment win over the file.',
+  ];
+  const blocks = ENTRIES.map((entry) =>
+    [
+      `# ${plain(entry.meaning)} Valid: ${plain(entry.form)}.`,
+      ...(entry.fallback ? [] : [`# Default: ${entry.unset ?? 'none'}.`]),
+      `#${entry.variable}=${entry.fallback ?? ''}`,
+    ].join('\n'),
+  );
+  return `${[head.join('\n'), ...blocks].join('\n\n')}\n`;
+}
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { arguments: args, meaning }]) =>
+    line(name === 'stdio' ? '(none)' : `${name} ${args}`.trim(), meaning),
+  );
+  const settings = ENTRIES.map((entry) => {
+    const flag = flagOf(entry);
+    const fallback = `Default: ${plain(fallbackOf(entry))}.`;
+    return line(
+      flag ? `--${flag}` : entry.variable,
+      `${plain(entry.meaning)} ${plain(entry.form)}. ${fallback}`,
+    );
+  });
+  return [
+    'Usage: polycrate-mcp [COMMAND] [FLAGS]',
+    '',
+    ...commands,
+    '',
+    'Settings. A flag --run-mode is the variable POLYCRATE_MCP_RUN_MODE; the flag wins:',
+    ...settings,
+    line('--env-file', 'A file with such variables; those of the environment win over it.'),
+    '',
+  ].join('\n');
+}
+
+function line(name: string, meaning: string): string {
+  return `  ${name.padEnd(22)} ${meaning}`;
+}
+
+function plain(markdown: string): string {
+  return markdown.replaceAll('`', '');
+}

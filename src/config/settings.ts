@@ -1,0 +1,193 @@
+import { type z } from 'zod';
+import * as read from './parsers.ts';
+import { type Place } from './parsers.ts';
+
+/** One setting: the single source of parsing, README table, `.env.example`, `--help` and error texts. */
+export interface Setting<T = unknown, F extends string | null = string | null> {
+  variable: string;
+  /** One sentence. */
+  meaning: string;
+  /** What is valid, for humans. */
+  form: string;
+  /** Read like any other text; null: the value is null when nobody set it. */
+  fallback: F;
+  /** What happens without a value, where `fallback` is null. */
+  unset?: string;
+  /** Never a flag (process lists show those), never repeated in a message, also readable from `…_FILE`. */
+  secret?: true;
+  schema: (place: Place) => z.ZodType<T, string>;
+}
+
+export type Table = Readonly<Record<string, Setting>>;
+
+/** The parsed values of a table; what has no fallback may be null. */
+export type Values<S extends Table> = {
+  readonly [K in keyof S]:
+    z.output<ReturnType<S[K]['schema']>> | (null extends S[K]['fallback'] ? null : never);
+};
+
+export const PREFIX = 'POLYCRATE_MCP_';
+
+function setting<T, F extends string | null>(entry: Setting<T, F>): Setting<T, F> {
+  return entry;
+}
+
+/** Every setting that this release reads. Keys are the names in `Config`, with units where there are any. */
+export const SETTINGS = {
+  workspaces: setting({
+    variable: 'POLYCRATE_MCP_WORKSPACES',
+    meaning:
+      'Workspaces, or folders of workspaces; the current folder, if it is a workspace, is listed too but runs nothing until named here.',
+    form: 'paths, separated as in `PATH`',
+    fallback: '~/.polycrate/workspaces',
+    schema: read.paths,
+  }),
+  /** The data folder, not the user's. */
+  home: setting({
+    variable: 'POLYCRATE_MCP_HOME',
+    meaning: 'Data folder: the ledger of Action Runs and their logs.',
+    form: 'a path',
+    fallback: '~/.polycrate/mcp',
+    schema: read.path,
+  }),
+  runMode: setting({
+    variable: 'POLYCRATE_MCP_RUN_MODE',
+    meaning:
+      'Who decides about a run: nobody runs anything (`read-only`), a human approves each run (`ask`), or the confirmation of the client is enough (`trusted`).',
+    form: '`read-only`, `ask` or `trusted`',
+    fallback: 'ask',
+    schema: () =>
+      read.choice(['read-only', 'ask', 'trusted'], {
+        policy: 'names a run mode that this release does not have: it cannot read policy files',
+      }),
+  }),
+  executor: setting({
+    variable: 'POLYCRATE_MCP_EXECUTOR',
+    meaning:
+      'Where actions run: in a container of the engine that is found (`auto`, `docker`), or as bash on this host (`local`).',
+    form: '`auto`, `docker` or `local`',
+    fallback: 'auto',
+    schema: () =>
+      read.choice(['auto', 'docker', 'local'], {
+        cli: 'names an executor that this release does not have: it does not call the polycrate command',
+      }),
+  }),
+  image: setting({
+    variable: 'POLYCRATE_MCP_IMAGE',
+    meaning: 'Toolchain image for workspaces whose `config.image` names none.',
+    form: 'an image reference',
+    fallback: null,
+    unset: 'the image that this release was tested with',
+    schema: () => read.text,
+  }),
+  pull: setting({
+    variable: 'POLYCRATE_MCP_PULL',
+    meaning: 'When the toolchain image is pulled.',
+    form: '`missing`, `never` or `always`',
+    fallback: 'missing',
+    schema: () => read.choice(['missing', 'never', 'always']),
+  }),
+  memoryBytes: setting({
+    variable: 'POLYCRATE_MCP_MEMORY',
+    meaning: 'Memory limit of a toolchain container.',
+    form: 'a size such as `512m` or `2g`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.bytes),
+  }),
+  cpus: setting({
+    variable: 'POLYCRATE_MCP_CPUS',
+    meaning: 'Processors that a toolchain container may use.',
+    form: 'a number such as `1.5`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.amount),
+  }),
+  pids: setting({
+    variable: 'POLYCRATE_MCP_PIDS',
+    meaning: 'Processes that a toolchain container may have.',
+    form: 'a whole number, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.count),
+  }),
+  runTimeoutMs: setting({
+    variable: 'POLYCRATE_MCP_RUN_TIMEOUT',
+    meaning: 'A run that takes longer is stopped, unless the call names another limit.',
+    form: 'a duration such as `30m` or `2h`, or `none`',
+    fallback: '1h',
+    schema: () => read.orNone(read.duration),
+  }),
+  logMaxBytes: setting({
+    variable: 'POLYCRATE_MCP_LOG_MAX_BYTES',
+    meaning: 'Stored log of one run; of a longer one head and tail are kept and the gap is recorded.',
+    form: 'a size such as `16m`',
+    fallback: '16m',
+    schema: () => read.bytes,
+  }),
+  allowedMounts: setting({
+    variable: 'POLYCRATE_MCP_ALLOWED_MOUNTS',
+    meaning: 'Folders of this host, with all below them, that the `extramounts` of a workspace may use.',
+    form: 'absolute paths, separated by commas',
+    fallback: '',
+    unset: 'none',
+    schema: read.absolutePaths,
+  }),
+  allowedImages: setting({
+    variable: 'POLYCRATE_MCP_ALLOWED_IMAGES',
+    meaning: 'Images that a workspace may name besides the configured one.',
+    form: 'image references, separated by commas, `*` at the end for any rest',
+    fallback: '',
+    unset: 'none',
+    schema: () => read.imagePatterns,
+  }),
+  mountDockerSocket: setting({
+    variable: 'POLYCRATE_MCP_MOUNT_DOCKER_SOCKET',
+    meaning: 'Gives actions the socket of the container engine, and with it control of this host.',
+    form: '`true` or `false`',
+    fallback: 'false',
+    schema: () => read.yesOrNo,
+  }),
+  extraHosts: setting({
+    variable: 'POLYCRATE_MCP_EXTRA_HOSTS',
+    meaning: 'Entries added to the hosts file of a toolchain container.',
+    form: '`name:ip`, separated by commas',
+    fallback: '',
+    unset: 'none',
+    schema: () => read.hostEntries,
+  }),
+  timezone: setting({
+    variable: 'POLYCRATE_MCP_TIMEZONE',
+    meaning: 'Zone in which words like "friday evening" are meant.',
+    form: 'an IANA name such as `Europe/Berlin`, or `host`',
+    fallback: 'host',
+    schema: read.timezone,
+  }),
+  environmentsFile: setting({
+    variable: 'POLYCRATE_MCP_ENVIRONMENTS',
+    meaning:
+      'YAML file that names the environment of workspaces, a line `organization/workspace: production` each.',
+    form: 'a path',
+    fallback: null,
+    unset: 'labels and block configuration decide',
+    schema: read.path,
+  }),
+  logLevel: setting({
+    variable: 'POLYCRATE_MCP_LOG_LEVEL',
+    meaning: 'What the server reports on stderr.',
+    form: '`debug`, `info`, `warn` or `error`',
+    fallback: 'info',
+    schema: () => read.choice(['debug', 'info', 'warn', 'error']),
+  }),
+  dockerHost: setting({
+    variable: 'DOCKER_HOST',
+    meaning: 'Address of the container engine, as for the docker command.',
+    form: 'an address such as `unix:///var/run/docker.sock`',
+    fallback: null,
+    unset: 'the current docker context, then the usual sockets',
+    schema: () => read.text,
+  }),
+} as const satisfies Table;
+
+/** `--run-mode` for `POLYCRATE_MCP_RUN_MODE`; null for secrets and for variables that are not our own. */
+export function flagOf(entry: Pick<Setting, 'variable' | 'secret'>): string | null {
+  if (entry.secret || !entry.variable.startsWith(PREFIX)) return null;
+  return entry.variable.slice(PREFIX.length).toLowerCase().replaceAll('_', '-');
+}
