@@ -13,6 +13,8 @@ export interface Ending {
   out_of_memory: boolean;
   /** The engine's or the system's own words, if any. */
   error: string | null;
+  /** True: the engine's own limited log may already have dropped output that was never handed over. */
+  output_incomplete?: boolean;
 }
 
 /**

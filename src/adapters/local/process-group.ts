@@ -1,0 +1,38 @@
+import { codeOf } from '../../shared/errors.ts';
+import { type Clock } from '../../shared/ports.ts';
+import { groupMembers } from './process-table.ts';
+
+const POLL_MS = 250;
+
+/** False: nobody of that group is left. A group of another user is as good as gone. */
+export function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): boolean {
+  try {
+    process.kill(-group, signal);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH' || codeOf(error) === 'EPERM') return false;
+    throw error;
+  }
+}
+
+/** Resolves when no living process of the group remains. */
+export async function untilGroupGone(group: number, clock: Clock): Promise<void> {
+  while ((await groupMembers(group)).length > 0) await clock.sleep(POLL_MS);
+}
+
+export interface GroupStop {
+  group: number;
+  /** Settles when the leader, or what is watched instead, has ended. */
+  over: Promise<unknown>;
+  grace_ms: number;
+}
+
+/** SIGTERM to everybody in the group, then SIGKILL to whoever is left of it after the grace. */
+export async function stopGroup({ group, over, grace_ms }: GroupStop, clock: Clock): Promise<void> {
+  if (!signalGroup(group, 'SIGTERM')) return;
+  const settled = new AbortController();
+  const gone = over.then(() => signalGroup(group, 0) && untilGroupGone(group, clock));
+  await Promise.race([gone, clock.sleep(grace_ms, settled.signal)]);
+  settled.abort();
+  signalGroup(group, 'SIGKILL');
+}
