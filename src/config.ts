@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { readCommandLine, type Command } from './config/command-line.ts';
+import { readCommandLine, type Command, type CommandLine } from './config/command-line.ts';
 import { didYouMean } from './config/nearest.ts';
 import { type Place } from './config/parsers.ts';
 import { PREFIX, SETTINGS, type Values } from './config/settings.ts';
@@ -28,6 +28,8 @@ export interface Invocation {
   command: Command;
   /** What followed the command. */
   args: readonly string[];
+  /** The flags again, for further processes of this program with the same settings. */
+  flags: readonly string[];
 }
 
 export interface Surroundings {
@@ -77,7 +79,12 @@ export function parseConfig(around: Surroundings): Invocation {
     userHome: around.home,
     childEnvironment: pick(around.env, CHILD_ENVIRONMENT),
   };
-  return { config, warnings: unknownVariables(sources), command: line.command, args: line.args };
+  return { config, warnings: unknownVariables(sources), command: line.command, args: line.args, flags: flagsOf(line) };
+}
+
+function flagsOf({ flags, envFile }: CommandLine): string[] {
+  const given = envFile === null ? flags : { ...flags, 'env-file': envFile };
+  return Object.entries(given).map(([name, value]) => `--${name}=${value}`);
 }
 
 function placeOf(around: Surroundings): Place {

@@ -30,6 +30,8 @@ export interface RunSettings {
   extra_hosts: readonly string[];
   mount_docker_socket: boolean;
   limits: OperatorLimits;
+  /** The only variables of our own environment that an action on this host gets (PATH, HOME …). */
+  host_environment: Readonly<Record<string, string>>;
   version: string;
 }
 
@@ -164,7 +166,7 @@ export function packetOf(ports: PreparePorts, plan: Plan, run_id: string): Launc
       image_digest: plan.image?.digest ?? null,
       command: plan.command.map((part) => part.replaceAll(plan.layout.run, layout.run)),
       workdir: plan.workdir,
-      env: environmentOf(ports, located),
+      env: { ...(plan.executor === 'local' && settings.host_environment), ...environmentOf(ports, located) },
       mounts: [...plan.mounts, ...mounted],
       extra_hosts: plan.extra_hosts,
       labels: runLabels(plan),

@@ -8,7 +8,6 @@ import {
   type RequestStateCodec,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import type { Plan } from '../actions/plan.ts';
 import { cleanLine } from '../shared/clean-text.ts';
 import { AppError } from '../shared/errors.ts';
 import { canonicalJson, sha256 } from '../shared/json.ts';
@@ -30,7 +29,6 @@ interface Sealed {
 
 export type ApprovalCodec = RequestStateCodec<Sealed>;
 
-/** One key per process: an answer counts only where its question was asked. */
 export function createApprovalCodec(key: Uint8Array): ApprovalCodec {
   return createRequestStateCodec<Sealed>({ key, ttlSeconds: TTL_SECONDS });
 }

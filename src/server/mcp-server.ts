@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import {
   CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
   McpServer,
   type CallToolResult,
+  type ClientCapabilities,
+  type Implementation,
   type InputRequiredResult,
   type ServerContext,
   type StandardSchemaWithJSON,
@@ -12,7 +15,7 @@ import type { Log } from '../shared/ports.ts';
 import type { Caller } from '../runs/start.ts';
 import type { Services } from '../tools/services.ts';
 import { isApprovalNeeded, type Tool } from '../tools/tool.ts';
-import { askHuman, cannotAsk, consentOf, type ApprovalCodec } from './approval.ts';
+import { askHuman, cannotAsk, consentOf, createApprovalCodec, type ApprovalCodec } from './approval.ts';
 import { checkInput } from './check-input.ts';
 import { INSTRUCTIONS } from './instructions.ts';
 import { portableSchema } from './portable-schema.ts';
@@ -23,7 +26,6 @@ import { registerResources } from './resources.ts';
 export interface ServerParts {
   services: Services;
   tools: readonly Tool[];
-  approvals: ApprovalCodec;
   principal: Caller['principal'];
   /** Called once a client really uses the server; process start alone has no effects. */
   onFirstCall: () => void;
@@ -32,6 +34,10 @@ export interface ServerParts {
 
 /** Lists change only with the configuration, so clients may keep them for a while. */
 const LIST_TTL_MS = 5 * 60 * 1000;
+
+interface ConnectionParts extends ServerParts {
+  approvals: ApprovalCodec;
+}
 
 interface Registered {
   tool: Tool;
@@ -46,10 +52,12 @@ export function createServerFactory(parts: ServerParts): () => McpServer {
     input: portableSchema(tool.input, 'input'),
     output: portableSchema(tool.output, 'output'),
   }));
-  return () => createServer(parts, registered);
+  // One key per process: an answer counts only where its question was asked.
+  const approvals = createApprovalCodec(randomBytes(32));
+  return () => createServer({ ...parts, approvals }, registered);
 }
 
-function createServer(parts: ServerParts, registered: readonly Registered[]): McpServer {
+function createServer(parts: ConnectionParts, registered: readonly Registered[]): McpServer {
   const hint = { ttlMs: LIST_TTL_MS, cacheScope: 'public' as const };
   const server = new McpServer(
     { name: 'polycrate-mcp', title: 'Polycrate', version: parts.services.version },
@@ -93,7 +101,7 @@ interface Call {
 }
 
 async function callTool(
-  parts: ServerParts,
+  parts: ConnectionParts,
   server: McpServer,
   { tool, args, ctx }: Call,
 ): Promise<CallToolResult | InputRequiredResult> {
@@ -123,12 +131,18 @@ function stackOf(error: unknown): string | undefined {
 
 /** Modern clients say who they are with each request, older ones once. */
 function clientOf(server: McpServer, ctx: ServerContext): Caller['client'] {
-  const info = ctx.mcpReq.envelope?.[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion();
-  return info ? { name: info.name.slice(0, 200), version: info.version.slice(0, 100) } : null;
+  const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as Implementation | undefined;
+  return info ? { name: String(info.name).slice(0, 200), version: String(info.version).slice(0, 100) } : null;
+}
+
+function envelopeOf(ctx: ServerContext): Record<string, unknown> {
+  return ctx.mcpReq.envelope ?? {};
 }
 
 function canAsk(server: McpServer, ctx: ServerContext): boolean {
-  const capabilities = ctx.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities();
+  const capabilities = (envelopeOf(ctx)[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities()) as
+    | ClientCapabilities
+    | undefined;
   const elicitation = capabilities?.elicitation as Record<string, unknown> | undefined;
   return elicitation !== undefined && (Object.keys(elicitation).length === 0 || 'form' in elicitation);
 }

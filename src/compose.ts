@@ -1,0 +1,197 @@
+import { fileURLToPath } from 'node:url';
+import { createDockerExecutor } from './adapters/docker/docker-executor.ts';
+import type { EndpointHints } from './adapters/docker/endpoints.ts';
+import { createDetacher } from './adapters/host/detacher.ts';
+import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
+import { createProcessTable } from './adapters/host/process-table.ts';
+import { createStderrLog } from './adapters/host/stderr-log.ts';
+import { createLocalExecutor } from './adapters/local/local-executor.ts';
+import { createLogFiles } from './adapters/log-files/index.ts';
+import { createSqliteLedger, type SqliteLedger } from './adapters/sqlite/index.ts';
+import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
+import type { Config } from './config.ts';
+import { createEngineWatch } from './runs/engine-watch.ts';
+import type { Executor, ExecutorKind } from './runs/executor.ts';
+import type { RunSettings } from './runs/prepare.ts';
+import type { Caller, StartPorts } from './runs/start.ts';
+import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
+import type { SupervisionPorts } from './runs/supervision.ts';
+import type { ServerParts } from './server/mcp-server.ts';
+import { AppError } from './shared/errors.ts';
+import { sha256 } from './shared/json.ts';
+import type { Log } from './shared/ports.ts';
+import type { Services } from './tools/services.ts';
+import { tools } from './tools/index.ts';
+import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION } from './version.ts';
+
+/** Everything one process needs, wired; nothing has been opened, started or written yet. */
+export interface App {
+  config: Config;
+  log: Log;
+  services: Services;
+  supervision: SupervisionPorts;
+  supervisor: Supervisor;
+  detacher: StartPorts['detacher'];
+  server: Omit<ServerParts, 'onFirstCall'>;
+  close(): Promise<void>;
+}
+
+export interface ComposeOptions {
+  config: Config;
+  /** Flags to start further processes of this program with the same settings. */
+  flags: readonly string[];
+}
+
+/** The only place that builds adapters and hands them to use cases and tools. */
+export function compose({ config, flags }: ComposeOptions): App {
+  const log = createStderrLog(config.logLevel);
+  const sqlite = createSqliteLedger({ home: config.home, worker: new URL('./ledger-worker.js', import.meta.url) });
+  const executors = executorsOf(config, log);
+  const supervision = supervisionOf({ config, log, sqlite, executors });
+  const supervisor = createSupervisor(supervision);
+  const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
+  const services = servicesOf({ config, log, sqlite, supervision, supervisor, detacher });
+  return {
+    config,
+    log,
+    services,
+    supervision,
+    supervisor,
+    detacher,
+    server: {
+      services,
+      tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
+      principal: osPrincipal(),
+      log,
+    },
+    close: () => sqlite.close(),
+  };
+}
+
+/** A pull is a phase of its own, apart from the run's time limit. */
+const PULL_TIMEOUT_MS = 30 * 60 * 1000;
+
+type Executors = (kind: ExecutorKind) => Executor;
+
+function executorsOf(config: Config, log: Log): Executors {
+  const docker = createDockerExecutor({
+    ...engineHints(config),
+    ledgerLabel: sha256(config.home).slice(0, 12),
+    pullTimeoutMs: PULL_TIMEOUT_MS,
+    helperEnv: config.childEnvironment,
+    clock: systemClock,
+    log,
+  });
+  const local = createLocalExecutor({ searchPath: config.childEnvironment['PATH'] ?? '', clock: systemClock });
+  return (kind) => {
+    if (kind === 'docker') return docker;
+    if (kind === 'local') return local;
+    throw new AppError('configuration', `this release has no executor ${kind}`);
+  };
+}
+
+function engineHints({ dockerHost, userHome, childEnvironment: variables }: Config): EndpointHints {
+  return {
+    host: dockerHost,
+    context: variables['DOCKER_CONTEXT'] ?? null,
+    certPath: variables['DOCKER_TLS_VERIFY'] ? (variables['DOCKER_CERT_PATH'] ?? null) : null,
+    dockerConfigDir: variables['DOCKER_CONFIG'] ?? null,
+    home: userHome,
+    runtimeDir: variables['XDG_RUNTIME_DIR'] ?? null,
+  };
+}
+
+interface SupervisionParts {
+  config: Config;
+  log: Log;
+  sqlite: SqliteLedger;
+  executors: Executors;
+}
+
+function supervisionOf({ config, log, sqlite, executors }: SupervisionParts): SupervisionPorts {
+  return {
+    ledger: sqlite.ledger,
+    leases: sqlite.leases,
+    watch: sqlite.watch,
+    logs: createLogFiles({ home: config.home, maxBytes: config.logMaxBytes }),
+    files: createRunFiles(config.home),
+    executor: executors,
+    processes: createProcessTable(),
+    clock: systemClock,
+    log,
+  };
+}
+
+interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
+  supervision: SupervisionPorts;
+  supervisor: Supervisor;
+  detacher: StartPorts['detacher'];
+}
+
+function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: ServiceParts): Services {
+  const settings = settingsOf(config);
+  const executor = supervision.executor(settings.executor);
+  const store = createWorkspaceFiles({ roots: config.workspaceRoots, environments: new Map(), log });
+  const start: StartPorts = {
+    store,
+    executor,
+    files: supervision.files,
+    ledger: sqlite.ledger,
+    settings,
+    realPath,
+    clock: systemClock,
+    processes: supervision.processes,
+    log,
+    supervision,
+    supervisor,
+    detacher,
+    ids: createIds(systemClock),
+    host: hostFacts(),
+  };
+  return {
+    version: VERSION,
+    zone: config.timezone,
+    store,
+    ledger: sqlite.ledger,
+    leases: sqlite.leases,
+    history: sqlite.history,
+    watch: sqlite.watch,
+    logs: supervision.logs,
+    clock: systemClock,
+    settings,
+    start,
+    supervisor,
+    roots: config.workspaceRoots.map(({ path }) => path),
+    engine: createEngineWatch(executor, systemClock),
+  };
+}
+
+function settingsOf(config: Config): RunSettings {
+  return {
+    executor: config.executor === 'local' ? 'local' : 'docker',
+    image: config.image,
+    default_image: DEFAULT_IMAGE,
+    pull: config.pull,
+    memory_bytes: config.memoryBytes,
+    cpus: config.cpus,
+    pids: config.pids,
+    timeout_ms: config.runTimeoutMs,
+    // The engine's copy may be rotated only after ours has long reached its limit.
+    engine_log_bytes: 4 * config.logMaxBytes,
+    extra_hosts: config.extraHosts,
+    mount_docker_socket: config.mountDockerSocket,
+    limits: {
+      mode: config.runMode,
+      allowed_images: [...config.allowedImages, config.image ?? DEFAULT_IMAGES],
+      allowed_mounts: config.mountDockerSocket ? [...config.allowedMounts, '/var/run/docker.sock'] : config.allowedMounts,
+    },
+    host_environment: config.childEnvironment,
+    version: VERSION,
+  };
+}
+
+/** Over stdio the principal is the OS user that started the server. */
+function osPrincipal(): Caller['principal'] {
+  const { os_user, uid, hostname } = hostFacts();
+  return { kind: 'os', issuer: hostname, subject: `${uid}:${os_user}`, display: os_user };
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { readConfig, helpText } from './config.ts';
+import { AppError, messageOf } from './shared/errors.ts';
+import { VERSION } from './version.ts';
+
+/** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments. */
+async function main(): Promise<void> {
+  const { config, warnings, command, flags } = readConfig();
+  for (const warning of warnings) process.stderr.write(`polycrate-mcp: ${warning}\n`);
+  if (command === 'help') return void process.stdout.write(helpText());
+  if (command === 'version') return void process.stdout.write(`${VERSION}\n`);
+  const { compose } = await import('./compose.ts');
+  const app = compose({ config, flags });
+  if (command === 'stdio') await (await import('./commands/stdio.ts')).stdio(app);
+  if (command === 'supervise') await (await import('./commands/supervise.ts')).supervise(app);
+}
+
+main().then(
+  () => process.exit(),
+  (error: unknown) => {
+    process.stderr.write(`polycrate-mcp: ${messageOf(error)}\n`);
+    if (error instanceof AppError && error.next) process.stderr.write(`  ${error.next}\n`);
+    process.exit(error instanceof AppError && error.code === 'configuration' ? 2 : 1);
+  },
+);
