@@ -19,7 +19,7 @@ function parse(around: Partial<Surroundings> = {}): Invocation {
   return parseConfig({
     argv: [],
     env: {},
-    cwd: '/work',
+    cwd: '/srv/here',
     home: '/home/ada',
     timezone: 'Europe/Berlin',
     delimiter: ':',
@@ -97,7 +97,7 @@ describe('values', () => {
       },
     });
     expect(config).toMatchObject({
-      workspaceRoots: ['/home/ada/infra', '/srv/acme', '/work/relative'].map((path) => ({
+      workspaceRoots: ['/home/ada/infra', '/srv/acme', '/srv/here/relative'].map((path) => ({
         path,
         named: true,
       })),
@@ -116,7 +116,7 @@ describe('values', () => {
       mountDockerSocket: true,
       extraHosts: ['db.example.com:127.0.0.1', 'v6.example.com:::1', 'host:host-gateway'],
       timezone: 'America/New_York',
-      environmentsFile: '/work/environments.yml',
+      environmentsFile: '/srv/here/environments.yml',
       logLevel: 'debug',
       dockerHost: 'unix:///run/user/1000/docker.sock',
     });
