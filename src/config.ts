@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util';
 import { readCommandLine, type Command, type CommandLine } from './config/command-line.ts';
 import { didYouMean } from './config/nearest.ts';
 import { type Place } from './config/parsers.ts';
-import { PREFIX, SETTINGS, type Values } from './config/settings.ts';
+import { PREFIX, SETTINGS, type Setting, type Values } from './config/settings.ts';
 import { readNamedFile, readValues, type Sources, type Variables } from './config/values.ts';
 
 export { envExample, helpText, settingsTable } from './config/render.ts';
@@ -52,8 +52,11 @@ const CHILD_ENVIRONMENT = [
   'TMPDIR',
   'SSH_AUTH_SOCK',
   'XDG_RUNTIME_DIR',
-  'DOCKER_CONFIG',
+  'DOCKER_HOST',
   'DOCKER_CONTEXT',
+  'DOCKER_CONFIG',
+  'DOCKER_CERT_PATH',
+  'DOCKER_TLS_VERIFY',
 ];
 
 /** Switches of the project's own test suite, which are no settings of the product. */
@@ -108,24 +111,22 @@ function rootsOf(named: readonly string[], cwd: string): Config['workspaceRoots'
 }
 
 function pick(env: Variables, names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 function unknownVariables({ env, envFile }: Sources): string[] {
-  const known = Object.values(SETTINGS).map(({ variable }) => variable);
-  const isUnknown = (name: string): boolean =>
-    name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !known.includes(name);
-  const ownKnown = known.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
-  return [
-    ...Object.keys(env)
-      .filter(isUnknown)
-      .map((name) => ({ name, where: '' })),
-    ...Object.keys(envFile?.values ?? {})
-      .filter(isUnknown)
-      .map((name) => ({ name, where: ` in ${envFile?.path}` })),
-  ].map(
-    ({ name, where }) =>
-      `${name}${where} is not a setting of this release and has no effect.` +
-      didYouMean(name.slice(PREFIX.length), ownKnown, PREFIX),
+  const entries: readonly Setting[] = Object.values(SETTINGS);
+  const known = entries.flatMap(({ variable, secret }) =>
+    secret ? [variable, `${variable}_FILE`] : [variable],
   );
+  const own = known.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
+  const warnings = (values: Variables, where: string): string[] =>
+    Object.keys(values)
+      .filter((name) => name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !known.includes(name))
+      .map(
+        (name) =>
+          `${name}${where} is not a setting of this release and has no effect.` +
+          didYouMean(name.slice(PREFIX.length), own, PREFIX),
+      );
+  return [...warnings(env, ''), ...(envFile ? warnings(envFile.values, ` in ${envFile.path}`) : [])];
 }

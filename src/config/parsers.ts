@@ -69,7 +69,9 @@ export const duration = z
       0,
     ),
   )
-  .refine((ms) => ms > 0, 'must be above 0');
+  .refine((ms) => ms > 0, 'must be above 0')
+  // Timers of Node.js overflow at 24.8 days and then fire at once.
+  .refine((ms) => ms <= 24 * UNIT_MS['d']!, 'is longer than 24 days');
 
 /** The word `none` switches a limit off: null. */
 export function orNone<T>(schema: z.ZodType<T, string>): z.ZodType<T | null, string> {
@@ -99,6 +101,7 @@ export const path = ({ home, cwd }: Place): z.ZodType<string, string> =>
   z
     .string()
     .transform((value) => value.trim())
+    .refine((value) => value !== '', 'is empty')
     .refine(
       (value) => !/^~[^/\\]/.test(value),
       'names the home folder of another user, which is not looked up',

@@ -19,7 +19,7 @@ function parse(around: Partial<Surroundings> = {}): Invocation {
   return parseConfig({
     argv: [],
     env: {},
-    cwd: '/work',
+    cwd: '/srv/here',
     home: '/home/ada',
     timezone: 'Europe/Berlin',
     delimiter: ':',
@@ -97,7 +97,7 @@ describe('values', () => {
       },
     });
     expect(config).toMatchObject({
-      workspaceRoots: ['/home/ada/infra', '/srv/acme', '/work/relative'].map((path) => ({
+      workspaceRoots: ['/home/ada/infra', '/srv/acme', '/srv/here/relative'].map((path) => ({
         path,
         named: true,
       })),
@@ -116,7 +116,7 @@ describe('values', () => {
       mountDockerSocket: true,
       extraHosts: ['db.example.com:127.0.0.1', 'v6.example.com:::1', 'host:host-gateway'],
       timezone: 'America/New_York',
-      environmentsFile: '/work/environments.yml',
+      environmentsFile: '/srv/here/environments.yml',
       logLevel: 'debug',
       dockerHost: 'unix:///run/user/1000/docker.sock',
     });
@@ -136,7 +136,9 @@ describe('values', () => {
     ['POLYCRATE_MCP_PIDS', '-1', 'whole number'],
     ['POLYCRATE_MCP_RUN_TIMEOUT', '30', '30m'],
     ['POLYCRATE_MCP_RUN_TIMEOUT', '0s', 'above 0'],
+    ['POLYCRATE_MCP_RUN_TIMEOUT', '25d', 'longer than 24 days'],
     ['POLYCRATE_MCP_LOG_MAX_BYTES', 'none', '16m'],
+    ['POLYCRATE_MCP_HOME', ' ', 'is empty'],
     ['POLYCRATE_MCP_ALLOWED_MOUNTS', '/data,keys', 'not absolute'],
     ['POLYCRATE_MCP_ALLOWED_IMAGES', '*/evil', 'at the end'],
     ['POLYCRATE_MCP_MOUNT_DOCKER_SOCKET', 'maybe', 'neither yes nor no'],
