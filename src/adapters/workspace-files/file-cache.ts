@@ -33,17 +33,18 @@ export function createFileCache(options: { max_bytes: number; clock: Pick<Clock,
     async get<T>(file: CachedFile, parse: (result: ReadResult) => Promise<T>): Promise<T> {
       const path = `${file.workspace}/${file.relative}`;
       const key = `${file.workspace}\0${file.relative}`;
-      const stats = await lstat(path, { bigint: true });
       const known = entries.get(key) ?? previous.get(key);
-      if (known?.trusted && known.stamp === stampOf(stats)) {
+      if (known?.trusted && known.stamp === stampOf(await lstat(path, { bigint: true }))) {
         entries.set(key, known);
         return known.value as T;
       }
       const now = BigInt(options.clock.now());
       const result = await readRegular(path, options.max_bytes);
       const value = await parse(result);
-      const read = result.outcome === 'read' ? result.stats : stats;
-      entries.set(key, { stamp: stampOf(read), trusted: now - changedMs(read) > RACY_MS, value });
+      if (result.outcome === 'read') {
+        const trusted = now - changedMs(result.stats) > RACY_MS;
+        entries.set(key, { stamp: stampOf(result.stats), trusted, value });
+      }
       return value;
     },
     prune: () => {

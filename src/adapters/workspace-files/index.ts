@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { Problem } from '../../blocks/block.ts';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
+import { sha256 } from '../../shared/json.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import { assembleWorkspace, type WorkspaceParts } from '../../workspaces/assemble.ts';
 import { unreadableWorkspace, type WorkspaceDeclaration } from '../../workspaces/declaration.ts';
@@ -20,7 +21,10 @@ import type { YamlFile } from './yaml-nodes.ts';
 
 /** A definition larger than this is refused before it is parsed. */
 const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_PARSED = 1000;
 const CONCURRENCY = 32;
+/** Keeps the number of open promises small when there are hundreds of workspaces. */
+const WORKSPACES_AT_ONCE = 8;
 
 export interface WorkspaceFilesOptions {
   /** Workspaces or folders of workspaces, absolute. */
@@ -34,6 +38,8 @@ export interface WorkspaceFilesOptions {
 interface Store extends Pick<WorkspaceFilesOptions, 'environments' | 'log'> {
   cache: FileCache;
   limit: Limit;
+  /** Files without problems by content, during a scan. */
+  parsed: Map<string, YamlFile>;
   /** The last result per workspace, with what it was made of. */
   made: Map<string, { of: readonly unknown[]; workspace: Workspace }>;
 }
@@ -46,14 +52,17 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
     log: options.log,
     cache: createFileCache({ max_bytes: MAX_FILE_BYTES, clock }),
     limit: createLimit(CONCURRENCY),
+    parsed: new Map(),
     made: new Map(),
   };
   return {
     list: async () => {
       const { workspaces, problems } = await discover(options.roots, store.limit);
       for (const problem of problems) options.log('warn', problem.message, { path: problem.file });
-      const loaded = await Promise.all(workspaces.map((found) => loadWorkspace(found, store)));
+      const few = createLimit(WORKSPACES_AT_ONCE);
+      const loaded = await Promise.all(workspaces.map((found) => few(() => loadWorkspace(found, store))));
       store.cache.prune();
+      store.parsed.clear();
       forgetOthers(store.made, workspaces);
       return markTwins(loaded).sort(byAddress);
     },
@@ -98,7 +107,7 @@ function readDeclaration(path: string, store: Store): Promise<WorkspaceDeclarati
     unreadableWorkspace([{ severity: 'error', file: WORKSPACE_FILE, line: null, message }]);
   const task = (): Promise<WorkspaceDeclaration> =>
     store.cache.get({ workspace: path, relative: WORKSPACE_FILE }, async (result) =>
-      readWorkspaceFile(await yamlOf(result, WORKSPACE_FILE)),
+      readWorkspaceFile(await yamlOf(result, { file: WORKSPACE_FILE, store })),
     );
   return store.limit(task).catch((error: unknown) => failed(unreadable(error)));
 }
@@ -124,7 +133,7 @@ function readBlockAt(path: string, dir: string, store: Store): Promise<BlockFile
   const file = `${dir}/${BLOCK_FILE}`;
   const task = (): Promise<BlockFile> =>
     store.cache.get({ workspace: path, relative: file }, async (result) =>
-      readBlockFile(await yamlOf(result, file), { file, dir }),
+      readBlockFile(await yamlOf(result, { file, store }), { file, dir }),
     );
   return store.limit(task).catch((error: unknown): BlockFile | null => {
     if (codeOf(error) === 'ENOENT') return null;
@@ -132,10 +141,23 @@ function readBlockAt(path: string, dir: string, store: Store): Promise<BlockFile
   });
 }
 
-async function yamlOf(result: ReadResult, file: string): Promise<YamlFile> {
-  if (result.outcome === 'read') return readYaml(result.bytes, file);
+/** One registry block often lies in many workspaces: equal content is parsed once per scan. */
+async function yamlOf(
+  result: ReadResult,
+  { file, store }: { file: string; store: Store },
+): Promise<YamlFile> {
+  if (result.outcome !== 'read') return notRead(result.outcome, file);
+  const digest = sha256(result.bytes);
+  const known = store.parsed.get(digest);
+  if (known) return known;
+  const yaml = await readYaml(result.bytes, file);
+  if (yaml.problems.length === 0 && store.parsed.size < MAX_PARSED) store.parsed.set(digest, yaml);
+  return yaml;
+}
+
+function notRead(outcome: 'too_large' | 'not_a_file', file: string): YamlFile {
   const message =
-    result.outcome === 'too_large'
+    outcome === 'too_large'
       ? `is larger than ${MAX_FILE_BYTES / 1024} KiB and is not read`
       : 'is not a regular file, and links are not followed';
   return { root: null, problems: [{ severity: 'error', file, line: null, message }] };

@@ -1,5 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs';
-import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { codeOf } from '../../shared/errors.ts';
 
 /** No following of links, no waiting for the other end of a pipe. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -9,9 +10,8 @@ export type ReadResult =
 
 /** Reads a regular file of at most `max` bytes; links, pipes and devices are never opened. Throws on I/O errors. */
 export async function readRegular(path: string, max: number): Promise<ReadResult> {
-  const seen = await lstat(path);
-  if (!seen.isFile()) return { outcome: 'not_a_file' };
-  const handle = await open(path, FLAGS);
+  const handle = await openOrNull(path);
+  if (handle === null) return { outcome: 'not_a_file' };
   try {
     const stats = await handle.stat({ bigint: true });
     if (!stats.isFile()) return { outcome: 'not_a_file' };
@@ -23,15 +23,25 @@ export async function readRegular(path: string, max: number): Promise<ReadResult
   }
 }
 
-/** The file may grow while it is read: one byte more than the limit is asked for, never more. */
+/** Null for links (ELOOP), and for sockets and devices without a driver (ENXIO). */
+async function openOrNull(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, FLAGS);
+  } catch (error) {
+    if (['ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) return null;
+    throw error;
+  }
+}
+
+/** One byte more than expected is asked for: a short answer is the end, and a file that grows is noticed. */
 async function readUpTo(handle: FileHandle, size: number, max: number): Promise<Uint8Array | null> {
   let buffer = Buffer.allocUnsafe(Math.min(size, max) + 1);
   let length = 0;
   for (;;) {
     const { bytesRead } = await handle.read(buffer, length, buffer.length - length, length);
-    if (bytesRead === 0) return buffer.subarray(0, length);
     length += bytesRead;
     if (length > max) return null;
-    if (length === buffer.length) buffer = Buffer.concat([buffer], Math.min(max + 1, buffer.length * 2 + 64));
+    if (length < buffer.length) return buffer.subarray(0, length);
+    buffer = Buffer.concat([buffer], Math.min(max + 1, buffer.length * 2 + 64));
   }
 }

@@ -3,7 +3,7 @@ import { isMetadataName } from '../../shared/names.ts';
 import type { Workflow, WorkflowStep } from '../../workspaces/workspace.ts';
 import { readPrompt } from './block-file.ts';
 import { fieldsOf } from './fields.ts';
-import type { ListNode, MapNode, Node } from './yaml-nodes.ts';
+import type { ListNode, Node } from './yaml-nodes.ts';
 
 interface Into {
   file: string;
