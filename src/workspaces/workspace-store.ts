@@ -1,4 +1,4 @@
-import type { Block } from '../blocks/block.ts';
+import type { Block, Problem } from '../blocks/block.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A file inside a workspace as both worlds see it: on the host, and below the container's root. */
@@ -30,6 +30,12 @@ export interface BlockFiles {
 export interface WorkspaceStore {
   /** Every workspace found, broken ones included, ordered by address; changes on disk show at the next call. */
   list(): Promise<readonly Workspace[]>;
-  /** Looks at what one block's actions would use; content is read anew on every call. */
+  /** What is wrong with the configured folders themselves: missing, unreadable. `file` is the absolute path. */
+  problems(): Promise<readonly Problem[]>;
+  /**
+   * Looks at what one block's actions would use; content is read anew on every call. Refuses (`refused`) files
+   * that resolve outside the workspace, and folders too large to digest; `broken_definition` for an unknown or
+   * circular `inventory.from` or `kubeconfig.from`.
+   */
   inspect(workspace: Workspace, block: Block): Promise<BlockFiles>;
 }

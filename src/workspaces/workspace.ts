@@ -13,6 +13,8 @@ export interface Workflow {
   allow_failure: boolean;
   prompt: string | null;
   steps: readonly WorkflowStep[];
+  /** Set when it cannot be run: a step that names no block, an unknown action … */
+  problem: string | null;
 }
 
 /** The environment of a workspace ("production") and where that word comes from. */
@@ -55,6 +57,19 @@ export interface Workspace {
   problems: readonly Problem[];
   /** False for the current folder when nobody named it: it is listed, but runs nothing. */
   runnable: boolean;
+}
+
+/**
+ * Set when no action of the workspace can run, and says why: workspace.poly itself is not usable. Errors in
+ * blocks do not count, also where workspace.poly declares them.
+ */
+export function workspaceBlockerOf(workspace: Pick<Workspace, 'problems' | 'blocks'>): string | null {
+  const own = workspace.problems.filter(
+    ({ severity, file }) => severity === 'error' && file === 'workspace.poly',
+  );
+  const ofBlocks = new Set(workspace.blocks.flatMap((block) => block.problems));
+  const error = own.find((problem) => !ofBlocks.has(problem));
+  return error ? `${error.file}${error.line === null ? '' : `:${error.line}`}: ${error.message}` : null;
 }
 
 /** `organization/name`: the address that is never ambiguous among the configured workspaces. */

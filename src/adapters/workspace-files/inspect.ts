@@ -1,0 +1,32 @@
+import type { Block } from '../../blocks/block.ts';
+import type { BlockFiles, LocatedFile } from '../../workspaces/workspace-store.ts';
+import type { Workspace } from '../../workspaces/workspace.ts';
+import { digestOf } from './digest.ts';
+import { hostsOf } from './inventory-hosts.ts';
+import { firstOf, inventoryOf, kubeconfigOf, type Located, sshKeyOf } from './locate.ts';
+import { secretsOf } from './secrets.ts';
+
+/** What the actions of one block would use, read from disk now. */
+export async function inspectBlock(workspace: Workspace, block: Block): Promise<BlockFiles> {
+  const [block_digest, inventory, kubeconfig, ssh_key, dockerfile, secrets] = await Promise.all([
+    digestOf(workspace.path, block.dirs),
+    inventoryOf(workspace, block),
+    kubeconfigOf(workspace, block),
+    sshKeyOf(workspace),
+    firstOf(workspace.path, [workspace.config.dockerfile]),
+    secretsOf(workspace, block),
+  ]);
+  return {
+    block_digest,
+    inventory: withoutPath(inventory),
+    hosts: inventory ? await hostsOf(inventory.path) : null,
+    kubeconfig: withoutPath(kubeconfig),
+    ssh_key: withoutPath(ssh_key),
+    dockerfile: withoutPath(dockerfile),
+    ...secrets,
+  };
+}
+
+function withoutPath(file: Located | null): LocatedFile | null {
+  return file ? { relative: file.relative, digest: file.digest } : null;
+}

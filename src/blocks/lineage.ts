@@ -1,0 +1,94 @@
+import { closest, parseBlockRef, withoutHost } from '../shared/names.ts';
+import type { Problem } from './block.ts';
+import type { Place } from './declaration.ts';
+import { type Draft, errorAt } from './layers.ts';
+
+/** Where `from` leads: the parent, if there is one to inherit from, and what is wrong with the reference. */
+export interface Link {
+  parent: Draft | null;
+  problems: readonly Problem[];
+}
+
+const NONE: Link = { parent: null, problems: [] };
+
+/** Finds the block that `from` names: by full name, else by the name without registry host if only one fits. */
+export function linkOf(draft: Draft, drafts: Lookup): Link {
+  if (draft.from === null) return NONE;
+  const { at } = draft.from;
+  const { name, version } = drafts.exact(draft.from.reference)
+    ? { name: draft.from.reference, version: null }
+    : parseBlockRef(draft.from.reference);
+  const exact = drafts.exact(name);
+  const loose = exact ? [exact] : drafts.loose(name).filter((candidate) => candidate !== draft);
+  const [parent, ...others] = loose;
+  if (!parent)
+    return broken(at, `from names ${name}, which is not in this workspace; ${known(name, drafts)}`);
+  if (others.length > 0) {
+    const names = loose.map((candidate) => candidate.name).join(', ');
+    return broken(at, `from names ${name}, which fits several blocks: ${names}; write the full name`);
+  }
+  const actual = parent.text.version ?? null;
+  if (version === null || version === actual) return { parent, problems: [] };
+  const message = `from asks for ${parent.name} in version ${version}, but ${actual ?? 'a block without version'} is here`;
+  return { parent, problems: [errorAt(at, message)] };
+}
+
+function broken(at: Place, message: string): Link {
+  return { parent: null, problems: [errorAt(at, message)] };
+}
+
+function known(name: string, drafts: Lookup): string {
+  const names = closest(name, drafts.names);
+  return `known blocks, closest first: ${names.join(', ')}`;
+}
+
+/** Blocks by name, with and without registry host. */
+export interface Lookup {
+  names: readonly string[];
+  exact(name: string): Draft | undefined;
+  loose(name: string): readonly Draft[];
+}
+
+export function lookupOf(drafts: readonly Draft[]): Lookup {
+  const exact = new Map(drafts.map((draft) => [draft.name, draft]));
+  const loose = new Map<string, Draft[]>();
+  for (const draft of drafts) {
+    const name = withoutHost(draft.name);
+    loose.set(name, [...(loose.get(name) ?? []), draft]);
+  }
+  return {
+    names: [...exact.keys()],
+    exact: (name) => exact.get(name),
+    loose: (name) => loose.get(withoutHost(name)) ?? [],
+  };
+}
+
+/** Every block on a cycle gets the cycle as its problem and no parent; blocks that lead into it keep theirs. */
+export function withoutCycles(links: ReadonlyMap<Draft, Link>): Map<Draft, Link> {
+  const result = new Map(links);
+  const settled = new Set<Draft>();
+  for (const start of links.keys()) {
+    const path: Draft[] = [];
+    const onPath = new Set<Draft>();
+    let next: Draft | null = start;
+    while (next !== null && !settled.has(next) && !onPath.has(next)) {
+      path.push(next);
+      onPath.add(next);
+      next = links.get(next)?.parent ?? null;
+    }
+    if (next !== null && onPath.has(next)) {
+      const cycle = path.slice(path.indexOf(next));
+      for (const draft of cycle)
+        result.set(draft, broken(draft.from?.at ?? draft.at, cycleMessage(draft, cycle)));
+    }
+    for (const draft of path) settled.add(draft);
+  }
+  return result;
+}
+
+function cycleMessage(draft: Draft, cycle: readonly Draft[]): string {
+  const start = cycle.indexOf(draft);
+  const names = [...cycle.slice(start), ...cycle.slice(0, start), draft].map((member) => member.name);
+  const shown = names.length > 8 ? [...names.slice(0, 6), '…', draft.name] : names;
+  return `from leads back to the block itself: ${shown.join(' → ')}`;
+}

@@ -1,0 +1,57 @@
+import type { Block, Problem } from '../blocks/block.ts';
+import type { BlockDeclaration } from '../blocks/declaration.ts';
+import { findAction } from '../blocks/find.ts';
+import { resolveBlocks } from '../blocks/resolve.ts';
+import { AppError } from '../shared/errors.ts';
+import type { WorkspaceDeclaration } from './declaration.ts';
+import { environmentOf } from './environment.ts';
+import { findBlock } from './find.ts';
+import type { Workflow, Workspace } from './workspace.ts';
+
+/** Everything that was found on disk about one workspace folder. */
+export interface WorkspaceParts {
+  path: string;
+  /** Name of the folder; stands in where workspace.poly has no usable name. */
+  folder: string;
+  runnable: boolean;
+  declared: WorkspaceDeclaration;
+  /** From block.poly files, in walk order. */
+  blocks: readonly BlockDeclaration[];
+  /** Of files that yielded no block. */
+  problems: readonly Problem[];
+  /** Looks up the operator's map of environments by address. */
+  configured(workspace: Pick<Workspace, 'organization' | 'name'>): string | null;
+}
+
+/** Joins workspace.poly with the blocks on disk and resolves what each block really is. */
+export function assembleWorkspace(parts: WorkspaceParts): Workspace {
+  const { name, blocks: _declared, workflows, problems, ...facts } = parts.declared;
+  const blocks = resolveBlocks([...parts.declared.blocks, ...parts.blocks]);
+  const identity = { organization: facts.organization, name: name ?? parts.folder };
+  const labels = facts.labels;
+  const workspace: Workspace = {
+    ...facts,
+    ...identity,
+    path: parts.path,
+    runnable: parts.runnable,
+    environment: environmentOf({ labels, configured: parts.configured(identity), blocks }),
+    blocks,
+    workflows,
+    problems: [...problems, ...parts.problems, ...blocks.flatMap((block: Block) => block.problems)],
+  };
+  return { ...workspace, workflows: workflows.map((workflow) => checkWorkflow(workspace, workflow)) };
+}
+
+/** A workflow whose steps lead nowhere is not run up to that step: it is refused before it starts. */
+function checkWorkflow(workspace: Workspace, workflow: Workflow): Workflow {
+  if (workflow.problem !== null) return workflow;
+  for (const step of workflow.steps) {
+    try {
+      findAction(findBlock(workspace, step.block), step.action);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { ...workflow, problem: `step ${step.name}: ${error.message}` };
+    }
+  }
+  return workflow;
+}

@@ -1,0 +1,51 @@
+import type { BlockDeclaration } from '../blocks/declaration.ts';
+import type { Problem } from '../blocks/block.ts';
+import type { ToolchainConfig, Workflow, Workspace } from './workspace.ts';
+
+/** Defaults of the CLI for `config` (polycrate-cli facts 1.5); `image` null: the workspace names none. */
+export const CONFIG_DEFAULTS: ToolchainConfig = {
+  image: null,
+  blocksroot: 'blocks',
+  artifactsroot: 'artifacts',
+  containerroot: '/workspace',
+  sshprivatekey: 'id_rsa',
+  sshpublickey: 'id_rsa.pub',
+  dockerfile: 'Dockerfile.poly',
+};
+
+/** What workspace.poly says, before its blocks are joined with those on disk. */
+export interface WorkspaceDeclaration extends Pick<
+  Workspace,
+  | 'organization'
+  | 'description'
+  | 'labels'
+  | 'config'
+  | 'extraenv'
+  | 'extramounts'
+  | 'inventory'
+  | 'kubeconfig'
+> {
+  /** Null where it is missing or not a valid name. */
+  name: string | null;
+  blocks: readonly BlockDeclaration[];
+  workflows: readonly Workflow[];
+  problems: readonly Problem[];
+}
+
+/** Stands in for a workspace.poly that cannot be read, so that the folder is still listed with its problems. */
+export function unreadableWorkspace(problems: readonly Problem[]): WorkspaceDeclaration {
+  return {
+    name: null,
+    organization: null,
+    description: null,
+    labels: {},
+    config: CONFIG_DEFAULTS,
+    extraenv: {},
+    extramounts: [],
+    inventory: null,
+    kubeconfig: null,
+    blocks: [],
+    workflows: [],
+    problems,
+  };
+}
