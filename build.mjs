@@ -13,7 +13,8 @@ await build({
   platform: 'node',
   target: 'node20',
   external: ['better-sqlite3', 'dockerode', 'execa'],
-  chunkNames: 'chunks/[name]-[hash]',
+  // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
+  chunkNames: 'chunk-[name]-[hash]',
   minifySyntax: true,
   legalComments: 'none',
   banner: {

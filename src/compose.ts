@@ -45,7 +45,10 @@ export interface ComposeOptions {
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
   const log = createStderrLog(config.logLevel);
-  const sqlite = createSqliteLedger({ home: config.home, worker: new URL('./ledger-worker.js', import.meta.url) });
+  const sqlite = createSqliteLedger({
+    home: config.home,
+    worker: new URL('./ledger-worker.js', import.meta.url),
+  });
   const executors = executorsOf(config, log);
   const supervision = supervisionOf({ config, log, sqlite, executors });
   const supervisor = createSupervisor(supervision);
@@ -82,7 +85,10 @@ function executorsOf(config: Config, log: Log): Executors {
     clock: systemClock,
     log,
   });
-  const local = createLocalExecutor({ searchPath: config.childEnvironment['PATH'] ?? '', clock: systemClock });
+  const local = createLocalExecutor({
+    searchPath: config.childEnvironment['PATH'] ?? '',
+    clock: systemClock,
+  });
   return (kind) => {
     if (kind === 'docker') return docker;
     if (kind === 'local') return local;
@@ -183,7 +189,9 @@ function settingsOf(config: Config): RunSettings {
     limits: {
       mode: config.runMode,
       allowed_images: [...config.allowedImages, config.image ?? DEFAULT_IMAGES],
-      allowed_mounts: config.mountDockerSocket ? [...config.allowedMounts, '/var/run/docker.sock'] : config.allowedMounts,
+      allowed_mounts: config.mountDockerSocket
+        ? [...config.allowedMounts, '/var/run/docker.sock']
+        : config.allowedMounts,
     },
     host_environment: config.childEnvironment,
     version: VERSION,

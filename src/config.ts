@@ -82,7 +82,13 @@ export function parseConfig(around: Surroundings): Invocation {
     userHome: around.home,
     childEnvironment: pick(around.env, CHILD_ENVIRONMENT),
   };
-  return { config, warnings: unknownVariables(sources), command: line.command, args: line.args, flags: flagsOf(line) };
+  return {
+    config,
+    warnings: unknownVariables(sources),
+    command: line.command,
+    args: line.args,
+    flags: flagsOf(line),
+  };
 }
 
 function flagsOf({ flags, envFile }: CommandLine): string[] {

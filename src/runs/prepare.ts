@@ -7,7 +7,8 @@ import { decide, type Decision, type OperatorLimits } from '../actions/policy.ts
 import type { Action, Block } from '../blocks/block.ts';
 import { AppError } from '../shared/errors.ts';
 import { secretValues } from '../shared/secrets.ts';
-import { findAction, findBlock, findWorkspace } from '../workspaces/find.ts';
+import { findAction } from '../blocks/find.ts';
+import { findBlock, findWorkspace } from '../workspaces/find.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
 import type { Executor } from './executor.ts';

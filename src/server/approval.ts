@@ -75,7 +75,12 @@ export async function askHuman(
         requestedSchema: {
           type: 'object',
           properties: {
-            approve: { type: 'boolean', title: 'Run it', description: 'Yes runs exactly this, once', default: false },
+            approve: {
+              type: 'boolean',
+              title: 'Run it',
+              description: 'Yes runs exactly this, once',
+              default: false,
+            },
           },
           required: ['approve'],
         },
@@ -86,12 +91,16 @@ export async function askHuman(
 }
 
 export function cannotAsk({ decision }: ApprovalNeeded['ask']): AppError {
-  return new AppError('approval_unavailable', `a human has to approve this run (${decision.rule}: ${decision.why}), and this client cannot ask one`, {
-    next:
-      decision.rule === 'mode:ask'
-        ? 'use a client that supports elicitation, or the operator sets POLYCRATE_MCP_RUN_MODE=trusted'
-        : 'use a client that supports elicitation, or run it in a terminal with the Polycrate CLI',
-  });
+  return new AppError(
+    'approval_unavailable',
+    `a human has to approve this run (${decision.rule}: ${decision.why}), and this client cannot ask one`,
+    {
+      next:
+        decision.rule === 'mode:ask'
+          ? 'use a client that supports elicitation, or the operator sets POLYCRATE_MCP_RUN_MODE=trusted'
+          : 'use a client that supports elicitation, or run it in a terminal with the Polycrate CLI',
+    },
+  );
 }
 
 /** `wait_seconds` only says how long to wait, so it may change between question and answer. */

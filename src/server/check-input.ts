@@ -13,7 +13,9 @@ export function checkInput(tool: Tool, input: unknown): never {
   const parsed = schema.safeParse(input ?? {});
   if (parsed.success) return parsed.data as never;
   const parameters = Object.keys(tool.input.shape);
-  const unknown = parsed.error.issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : []));
+  const unknown = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys : [],
+  );
   throw new AppError('invalid_argument', `${tool.name}: ${parsed.error.issues.map(sentence).join('; ')}`, {
     valid: unknown.length > 0 ? closest(unknown[0]!, parameters) : parameters,
     next: `repeat ${tool.name} with its parameters: ${parameters.join(', ') || 'none'}`,

@@ -120,7 +120,11 @@ async function callTool(
     return await askHuman(parts.approvals, { ctx, call, ask: result.ask, now: parts.services.clock.now() });
   } catch (error) {
     if (error instanceof AppError) return failure(error);
-    parts.log('error', 'a call failed unexpectedly', { tool: tool.name, error: messageOf(error), stack: stackOf(error) });
+    parts.log('error', 'a call failed unexpectedly', {
+      tool: tool.name,
+      error: messageOf(error),
+      stack: stackOf(error),
+    });
     return failure(internal());
   }
 }
@@ -131,7 +135,8 @@ function stackOf(error: unknown): string | undefined {
 
 /** Modern clients say who they are with each request, older ones once. */
 function clientOf(server: McpServer, ctx: ServerContext): Caller['client'] {
-  const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as Implementation | undefined;
+  const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as
+    Implementation | undefined;
   return info ? { name: String(info.name).slice(0, 200), version: String(info.version).slice(0, 100) } : null;
 }
 
@@ -140,9 +145,8 @@ function envelopeOf(ctx: ServerContext): Record<string, unknown> {
 }
 
 function canAsk(server: McpServer, ctx: ServerContext): boolean {
-  const capabilities = (envelopeOf(ctx)[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities()) as
-    | ClientCapabilities
-    | undefined;
+  const capabilities = (envelopeOf(ctx)[CLIENT_CAPABILITIES_META_KEY] ??
+    server.server.getClientCapabilities()) as ClientCapabilities | undefined;
   const elicitation = capabilities?.elicitation as Record<string, unknown> | undefined;
   return elicitation !== undefined && (Object.keys(elicitation).length === 0 || 'form' in elicitation);
 }

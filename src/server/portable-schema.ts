@@ -7,7 +7,8 @@ import { z } from 'zod';
  */
 export function portableSchema(schema: z.ZodObject, io: 'input' | 'output'): StandardSchemaWithJSON {
   let json: Record<string, unknown> | null = null;
-  const convert = (): Record<string, unknown> => (json ??= slim(z.toJSONSchema(schema, { io })) as Record<string, unknown>);
+  const convert = (): Record<string, unknown> =>
+    (json ??= slim(z.toJSONSchema(schema, { io })) as Record<string, unknown>);
   return {
     '~standard': {
       version: 1,
@@ -30,12 +31,18 @@ function slim(value: unknown): unknown {
 
 /** Names of properties are data: a parameter called `minimum` must not vanish. */
 function slimProperties(properties: unknown): unknown {
-  return Object.fromEntries(Object.entries(properties as object).map(([name, schema]) => [name, slim(schema)]));
+  return Object.fromEntries(
+    Object.entries(properties as object).map(([name, schema]) => [name, slim(schema)]),
+  );
 }
 
 function isNoise(key: string, value: unknown): boolean {
   if (key === '$schema') return true;
   // Open objects and the safe-integer bounds are what a reader assumes anyway.
-  if (key === 'additionalProperties') return typeof value === 'object' && Object.keys(value as object).length === 0;
-  return (key === 'maximum' && value === Number.MAX_SAFE_INTEGER) || (key === 'minimum' && value === Number.MIN_SAFE_INTEGER);
+  if (key === 'additionalProperties')
+    return typeof value === 'object' && Object.keys(value as object).length === 0;
+  return (
+    (key === 'maximum' && value === Number.MAX_SAFE_INTEGER) ||
+    (key === 'minimum' && value === Number.MIN_SAFE_INTEGER)
+  );
 }

@@ -12,12 +12,18 @@ export function answer(data: object): CallToolResult {
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */
 export function failure(error: AppError): CallToolResult {
   const { code, message, valid, next, details } = error;
-  const body = { error: { code, message, ...(valid && { valid }), ...(next && { next }), ...(details && { details }) } };
+  const body = {
+    error: { code, message, ...(valid && { valid }), ...(next && { next }), ...(details && { details }) },
+  };
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(body) }] };
 }
 
 export function internal(): AppError {
-  return new AppError('internal', 'something unexpected went wrong here; the operator finds the cause on stderr', {
-    next: 'get_status tells whether the server is well',
-  });
+  return new AppError(
+    'internal',
+    'something unexpected went wrong here; the operator finds the cause on stderr',
+    {
+      next: 'get_status tells whether the server is well',
+    },
+  );
 }

@@ -10,6 +10,11 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
   });
   // A client that is gone closes stdout first, sometimes: not worth a crash.
   process.stdout.on('error', () => undefined);
-  await Promise.race([once(process.stdin, 'end'), once(process.stdin, 'close'), once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  await Promise.race([
+    once(process.stdin, 'end'),
+    once(process.stdin, 'close'),
+    once(process, 'SIGTERM'),
+    once(process, 'SIGINT'),
+  ]);
   await handle.close();
 }
