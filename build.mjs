@@ -12,6 +12,8 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20',
+  // The same library as ES modules: a lazily imported CommonJS module would arrive without named exports.
+  alias: { yaml: './node_modules/yaml/browser/index.js' },
   external: ['better-sqlite3', 'dockerode', 'execa'],
   // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
   chunkNames: 'chunk-[name]-[hash]',

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { type z } from 'zod';
 import { AppError } from '../shared/errors.ts';
 import { closest } from '../shared/names.ts';
 import type { Tool } from '../tools/tool.ts';

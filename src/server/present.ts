@@ -5,7 +5,7 @@ import { AppError } from '../shared/errors.ts';
 export function answer(data: object): CallToolResult {
   return {
     content: [{ type: 'text', text: JSON.stringify(data) }],
-    structuredContent: data as Record<string, unknown>,
+    structuredContent: data,
   };
 }
 

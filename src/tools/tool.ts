@@ -49,7 +49,7 @@ interface ToolDeclaration<Input extends z.ZodObject, Output extends z.ZodObject>
 export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(
   tool: ToolDeclaration<Input, Output>,
 ): Tool {
-  return tool as unknown as Tool;
+  return tool;
 }
 
 export function isApprovalNeeded(result: object): result is ApprovalNeeded {

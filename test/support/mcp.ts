@@ -68,7 +68,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   };
   const transport: Transport = era === 'v1' ? new OldTransport(server) : new StdioClientTransport(server);
   const client = era === 'v1' ? oldClient(options) : newClient(options, era);
-  await client.connect(transport as never);
+  await client.connect(transport);
   return {
     client,
     pid: transport.pid!,

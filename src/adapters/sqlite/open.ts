@@ -10,6 +10,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import type * as BetterSqlite3 from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 import { SCHEMA_VERSION, migrate } from './schema.ts';
@@ -59,7 +60,7 @@ export function openLedger(home: string): OpenLedger {
 }
 
 function connect(file: string): Database {
-  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof import('better-sqlite3');
+  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3.default;
   const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');

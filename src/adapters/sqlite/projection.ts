@@ -71,7 +71,7 @@ function columnsOf(run: ActionRun): Record<(typeof RUN_COLUMNS)[number], string 
     host: run.hostname,
     client: run.client?.name ?? null,
     record: JSON.stringify(run),
-  } as unknown as Record<(typeof RUN_COLUMNS)[number], string | number | null>;
+  };
 }
 
 /** Keeps the names that a `user` filter and an id look-up search by. */

@@ -31,7 +31,7 @@ function methods(): Record<string, Method> {
         leaseGive: leases.give,
         watch,
         close,
-      } as Record<string, Method>,
+      },
     };
   }
   return opened.methods;
