@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Execution, type Executor, type LaunchSpec } from '../../src/runs/executor.ts';
-import { AppError } from '../../src/shared/errors.ts';
+import { type AppError } from '../../src/shared/errors.ts';
 import { collect, slow } from './executor-support.ts';
 
 export interface ExecutorUnderTest {

@@ -31,7 +31,7 @@ export interface GroupStop {
 export async function stopGroup({ group, over, grace_ms }: GroupStop, clock: Clock): Promise<void> {
   if (!signalGroup(group, 'SIGTERM')) return;
   const settled = new AbortController();
-  const gone = over.then(() => signalGroup(group, 0) && untilGroupGone(group, clock));
+  const gone = over.then(() => (signalGroup(group, 0) ? untilGroupGone(group, clock) : undefined));
   await Promise.race([gone, clock.sleep(grace_ms, settled.signal)]);
   settled.abort();
   signalGroup(group, 'SIGKILL');
