@@ -118,6 +118,7 @@ export async function attend(
     return await passOn(ports, run, writer);
   }
   const [log] = await Promise.all([writer.close(), started]);
+  if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
   const stored = await storeEnd(ports, run.guard, { ...endOf(execution, ending, run), log });
   if (stored) await cleanUp(ports, run);
 }

@@ -20,3 +20,13 @@ export async function findLeftover(docker: Docker, run_id: string): Promise<Left
     throw error;
   }
 }
+
+/** Without force, so that the engine itself refuses to remove what runs (409). */
+export async function discard(container: Docker.Container): Promise<void> {
+  try {
+    await container.remove({ v: true });
+  } catch (error) {
+    const status = statusOf(error);
+    if (status !== 404 && status !== 409) throw error;
+  }
+}

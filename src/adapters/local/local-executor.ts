@@ -35,6 +35,8 @@ export function createLocalExecutor(options: LocalExecutorOptions): Executor {
     find: (run_id) => findLocally(run_id, process.getuid?.() ?? -1),
     // A process is never created without being started.
     removeUnstarted: async () => true,
+    // An ended process group leaves nothing.
+    discard: async () => undefined,
     adopt: (run_id, ref) => adoptLocally(run_id, ref, clock),
   };
 }
