@@ -9,7 +9,7 @@ export interface Link {
   problems: readonly Problem[];
 }
 
-/** Members of a cycle that a message names. */
+/** Blocks that a message names. */
 const MAX_SHOWN = 6;
 /** Comparing names costs more than all else here, and nobody reads the hundredth suggestion. */
 const MAX_SUGGESTIONS = 50;
@@ -25,10 +25,12 @@ export function linkOf(draft: Draft, drafts: Lookup): Link {
   const exact = drafts.exact(name);
   const loose = exact ? [exact] : drafts.loose(name).filter((candidate) => candidate !== draft);
   const [parent, ...others] = loose;
-  if (!parent)
-    return broken(at, `from names ${name}, which is not in this workspace${drafts.suggest(name)}`);
+  if (!parent) return broken(at, `from names ${name}, which is not in this workspace${drafts.suggest(name)}`);
   if (others.length > 0) {
-    const names = loose.map((candidate) => candidate.name).join(', ');
+    const names = loose
+      .slice(0, MAX_SHOWN)
+      .map((candidate) => candidate.name)
+      .join(', ');
     return broken(at, `from names ${name}, which fits several blocks: ${names}; write the full name`);
   }
   const actual = parent.text.version ?? null;

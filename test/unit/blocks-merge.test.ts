@@ -54,7 +54,9 @@ describe('merging configuration', () => {
     fc.assert(
       fc.property(maps, maps, (child, parent) => {
         const merged = mergeValues(child, parent);
-        expect(new Set(Object.keys(merged))).toEqual(new Set([...Object.keys(child), ...Object.keys(parent)]));
+        expect(new Set(Object.keys(merged))).toEqual(
+          new Set([...Object.keys(child), ...Object.keys(parent)]),
+        );
         for (const [key, value] of Object.entries(child)) {
           const both = isObject(value) && Object.hasOwn(parent, key) && isObject(parent[key]);
           if (!both) expect(merged[key]).toEqual(value);
@@ -76,7 +78,9 @@ describe('merging configuration', () => {
   });
 
   test('no key reaches a prototype', () => {
-    const hostile = JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}') as object;
+    const hostile = JSON.parse(
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}',
+    ) as object;
     const merged = mergeValues(hostile as Record<string, unknown>, { constructor: { a: 1 }, ok: 1 });
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
     expect(Object.getPrototypeOf(merged)).toBe(Object.prototype);

@@ -11,9 +11,12 @@ import {
 } from '../../src/shared/names.ts';
 
 describe('name-like arguments', () => {
-  test.each(['db', 'cargo.example.com:5000/acme/db:1.10', 'Büro Süd', 'a_b-c+d@e'])('%s is allowed', (text) => {
-    expect(checkText('block', text)).toBe(text);
-  });
+  test.each(['db', 'cargo.example.com:5000/acme/db:1.10', 'Büro Süd', 'a_b-c+d@e'])(
+    '%s is allowed',
+    (text) => {
+      expect(checkText('block', text)).toBe(text);
+    },
+  );
 
   test.each([
     ['', /is empty/],

@@ -4,6 +4,9 @@ import { blockerOf, type Block } from '../../src/blocks/block.ts';
 import type { ActionDeclaration, BlockDeclaration } from '../../src/blocks/declaration.ts';
 import { resolveBlocks } from '../../src/blocks/resolve.ts';
 
+const matching = (expected: RegExp): unknown => expect.stringMatching(expected);
+const containing = (expected: string): unknown => expect.stringContaining(expected);
+
 type Wanted = Partial<Omit<BlockDeclaration, 'from' | 'actions'>> & {
   from?: string;
   actions?: Partial<ActionDeclaration>[];
@@ -56,7 +59,11 @@ describe('one name in several files', () => {
       inWorkspace('db', { config: { port: 0, tls: { on: false } } }),
       onDisk('db', { config: { port: 1, tls: { on: true, min: 2 }, host: 'x' }, text: { version: '1.10' } }),
     );
-    expect(db).toMatchObject({ config: { port: 0, tls: { on: false, min: 2 }, host: 'x' }, version: '1.10', dir: 'blocks/db' });
+    expect(db).toMatchObject({
+      config: { port: 0, tls: { on: false, min: 2 }, host: 'x' },
+      version: '1.10',
+      dir: 'blocks/db',
+    });
     expect(db?.origin).toEqual({
       name: 'workspace.poly',
       version: 'blocks/db/block.poly',
@@ -69,13 +76,19 @@ describe('one name in several files', () => {
   test('a second block.poly only fills gaps of the first, with a warning', () => {
     const second = { ...onDisk('db', { config: { a: 2, b: 2 } }), dir: 'blocks/copy' };
     const { db } = resolved(onDisk('db', { config: { a: 1 } }), second);
-    expect(db).toMatchObject({ config: { a: 1, b: 2 }, dir: 'blocks/db', dirs: ['blocks/db', 'blocks/copy'] });
-    expect(db?.problems).toMatchObject([{ severity: 'warning', message: expect.stringContaining('more than once') }]);
+    expect(db).toMatchObject({
+      config: { a: 1, b: 2 },
+      dir: 'blocks/db',
+      dirs: ['blocks/db', 'blocks/copy'],
+    });
+    expect(db?.problems).toMatchObject([{ severity: 'warning', message: containing('more than once') }]);
     expect(blockerOf(db as Block)).toBeNull();
   });
 
   test('entries of workspace.poly come first, then the rest in walk order', () => {
-    const names = Object.keys(resolved(inWorkspace('z'), inWorkspace('b'), onDisk('a'), onDisk('b'), onDisk('c')));
+    const names = Object.keys(
+      resolved(inWorkspace('z'), inWorkspace('b'), onDisk('a'), onDisk('b'), onDisk('c')),
+    );
     expect(names).toEqual(['z', 'b', 'a', 'c']);
   });
 
@@ -125,8 +138,16 @@ describe('from', () => {
   });
 
   test('two instances share nothing that can change', () => {
-    const base = onDisk('base', { config: { l: [1] }, labels: { a: 'b' }, actions: [{ script: ['x'], alias: ['y'] }] });
-    const { one, two } = resolved(base, inWorkspace('one', { from: 'base' }), inWorkspace('two', { from: 'base' }));
+    const base = onDisk('base', {
+      config: { l: [1] },
+      labels: { a: 'b' },
+      actions: [{ script: ['x'], alias: ['y'] }],
+    });
+    const { one, two } = resolved(
+      base,
+      inWorkspace('one', { from: 'base' }),
+      inWorkspace('two', { from: 'base' }),
+    );
     expect(one?.config).toEqual(two?.config);
     expect(Object.isFrozen(one?.config['l'])).toBe(true);
     for (const key of ['labels', 'alias', 'actions', 'inventory', 'dirs', 'origin'] as const) {
@@ -137,13 +158,17 @@ describe('from', () => {
   });
 
   test('a missing parent is a problem of that block alone and names the closest', () => {
-    const { lost, other } = resolved(inWorkspace('lost', { from: 'postgers:1' }), onDisk('postgres'), onDisk('other'));
+    const { lost, other } = resolved(
+      inWorkspace('lost', { from: 'postgers:1' }),
+      onDisk('postgres'),
+      onDisk('other'),
+    );
     expect(lost?.problems).toEqual([
       {
         severity: 'error',
         file: 'workspace.poly',
         line: 7,
-        message: expect.stringMatching(/postgers, which is not.*closest first: postgres, /),
+        message: matching(/postgers, which is not.*closest first: postgres, /),
       },
     ]);
     expect(other?.problems).toEqual([]);
@@ -165,7 +190,10 @@ describe('from', () => {
   });
 
   test('another version than the one asked for is reported', () => {
-    const { one } = resolved(inWorkspace('one', { from: 'base:1.1' }), onDisk('base', { text: { version: '1.10' } }));
+    const { one } = resolved(
+      inWorkspace('one', { from: 'base:1.1' }),
+      onDisk('base', { text: { version: '1.10' } }),
+    );
     expect(errors(one)).toEqual(['from asks for base in version 1.1, but 1.10 is here']);
   });
 
