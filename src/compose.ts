@@ -137,7 +137,11 @@ interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
 function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
-  const store = createWorkspaceFiles({ roots: config.workspaceRoots, environments: new Map(), log });
+  const store = createWorkspaceFiles({
+    roots: config.workspaceRoots,
+    environmentsFile: config.environmentsFile,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,

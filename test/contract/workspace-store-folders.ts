@@ -10,7 +10,7 @@ export interface Folder {
   write(relative: string, content: string | Uint8Array): Promise<void>;
   path(relative: string): string;
   /** A store whose only root is the folder. */
-  store(environments?: ReadonlyMap<string, string>): WorkspaceStore;
+  store(environmentsFile?: string): WorkspaceStore;
   remove(): Promise<void>;
 }
 
@@ -27,14 +27,14 @@ export async function temporaryFolder(options: { fixtures: boolean }): Promise<F
       await mkdir(dirname(path(relative)), { recursive: true });
       await writeFile(path(relative), content);
     },
-    store: (environments) => storeOf([{ path: root, named: true }], environments),
+    store: (environmentsFile) => storeOf([{ path: root, named: true }], environmentsFile),
     remove: () => rm(root, { recursive: true, force: true }),
   };
 }
 
 export function storeOf(
   roots: { path: string; named: boolean }[],
-  environments: ReadonlyMap<string, string> | null = null,
+  environmentsFile: string | null = null,
 ): WorkspaceStore {
-  return createWorkspaceFiles({ roots, environments, log: () => undefined });
+  return createWorkspaceFiles({ roots, environmentsFile, log: () => undefined });
 }

@@ -154,17 +154,15 @@ describe('where workspaces are found', () => {
 });
 
 describe('environment', () => {
-  const environmentOf = async (
-    content: string,
-    configured?: ReadonlyMap<string, string>,
-  ): Promise<unknown> => {
+  const environmentOf = async (content: string, configured?: string): Promise<unknown> => {
     await folder.write('env/workspace.poly', `name: env1\norganization: acme\n${content}`);
     return findWorkspace(await folder.store(configured).list(), 'env1').environment;
   };
-  const map = new Map([['acme/env1', 'staging']]);
   const block = (name: string, env: string): string => `  - name: ${name}\n    config: { env: ${env} }\n`;
 
   test('a label, then the configured map, then blocks that agree', async () => {
+    await folder.write('environments.yml', 'acme/env1: staging\n');
+    const map = folder.path('environments.yml');
     expect(await environmentOf('labels: { Env: test }\n', map)).toEqual({ value: 'test', origin: 'label' });
     expect(await environmentOf(`blocks:\n${block('b1', 'dev')}`, map)).toEqual({
       value: 'staging',
@@ -179,6 +177,23 @@ describe('environment', () => {
   });
 });
 
+describe('the map of environments', () => {
+  test.each([
+    ['[staging]\n', 'holds no mapping'],
+    ['acme/env1: [a]\n', ':1: expected the name of an environment, found a list'],
+    ['acme/env1: a\n  b: c\n', ':2: '],
+  ])('is refused with file and line when it is wrong: %j', async (content, message) => {
+    await folder.write('wrong.yml', content);
+    const path = folder.path('wrong.yml');
+    await expect(folder.store(path).list()).rejects.toThrow(`POLYCRATE_MCP_ENVIRONMENTS: ${path}`);
+    await expect(folder.store(path).list()).rejects.toThrow(message);
+  });
+
+  test('is refused when it is not there', async () => {
+    await expect(folder.store(folder.path('none.yml')).list()).rejects.toThrow('cannot be read');
+  });
+});
+
 describe('changes on disk', () => {
   test('an unchanged workspace is the same object, a changed one shows at the next call', async () => {
     const old = new Date(Date.now() - 60_000);
@@ -188,7 +203,7 @@ describe('changes on disk', () => {
     const roots = [{ path: folder.root, named: true }];
     const store = createWorkspaceFiles({
       roots,
-      environments: null,
+      environmentsFile: null,
       clock: { now: () => now },
       log: () => undefined,
     });

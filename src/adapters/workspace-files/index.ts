@@ -2,6 +2,7 @@ import type { Problem } from '../../blocks/block.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { WorkspaceStore } from '../../workspaces/workspace-store.ts';
 import { addressOf, type Workspace } from '../../workspaces/workspace.ts';
+import { readEnvironments } from './environments.ts';
 import { discover, type Root } from './discover.ts';
 import { createFileCache } from './file-cache.ts';
 import { inspectBlock } from './inspect.ts';
@@ -16,8 +17,8 @@ const WORKSPACES_AT_ONCE = 8;
 export interface WorkspaceFilesOptions {
   /** Workspaces or folders of workspaces, absolute. */
   roots: readonly Root[];
-  /** The operator's map of `organization/name` to environment; null: none configured. */
-  environments: ReadonlyMap<string, string> | null;
+  /** YAML file with the operator's map of `organization/name` to environment; null: none configured. */
+  environmentsFile: string | null;
   clock?: Pick<Clock, 'now'>;
   log: Log;
 }
@@ -25,8 +26,11 @@ export interface WorkspaceFilesOptions {
 /** Workspaces as folders on disk. Nothing is ever written. */
 export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceStore {
   const clock = options.clock ?? { now: Date.now };
+  const { environmentsFile } = options;
+  // Part of the configuration, so read once; a file that cannot be read is tried again.
+  let environments: ReadonlyMap<string, string> | null = null;
   const store: Store = {
-    environments: options.environments,
+    environments: () => environments,
     cache: createFileCache({ max_bytes: MAX_FILE_BYTES, clock }),
     limit: createLimit(CONCURRENCY),
     parsed: new Map(),
@@ -34,6 +38,7 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
   };
   return {
     list: async () => {
+      if (environmentsFile !== null) environments ??= await readEnvironments(environmentsFile);
       const { workspaces, problems } = await discover(options.roots, store.limit);
       for (const problem of problems) options.log('debug', problem.message, { path: problem.file });
       const few = createLimit(WORKSPACES_AT_ONCE);

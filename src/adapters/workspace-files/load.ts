@@ -21,7 +21,7 @@ const MAX_PARSED = 1000;
 
 /** What scans share. */
 export interface Store {
-  environments: ReadonlyMap<string, string> | null;
+  environments: () => ReadonlyMap<string, string> | null;
   cache: FileCache;
   limit: Limit;
   /** Files without problems by content, during a scan. */
@@ -50,7 +50,7 @@ export async function loadWorkspace(
     declared,
     blocks: files.flatMap((file) => (file.block ? [file.block] : [])),
     problems: [...problems, ...files.flatMap((file) => file.problems)],
-    configured: configuredIn(store.environments),
+    configured: configuredIn(store.environments()),
   });
   store.made.set(path, { of, workspace });
   return workspace;
