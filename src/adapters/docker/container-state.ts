@@ -38,9 +38,11 @@ export function endingOf(state: State | null, now: number): Ending {
     const error = 'the container was removed by somebody else before its end was read';
     return { exit_code: null, finished_at: timeOf(state?.FinishedAt) ?? now, out_of_memory: false, error };
   }
+  // The engine notes the start after the fact, so that a very short run seems to end a little before it.
+  const finished_at = Math.max(timeOf(state.FinishedAt) ?? now, timeOf(state.StartedAt) ?? 0);
   return {
     exit_code: state.ExitCode,
-    finished_at: timeOf(state.FinishedAt) ?? now,
+    finished_at,
     out_of_memory: state.OOMKilled,
     error: state.Error === '' ? null : state.Error,
   };
