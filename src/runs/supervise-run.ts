@@ -35,6 +35,8 @@ export async function launchAndAttend(
     run.execution = await launching;
   } catch (error) {
     if (run.handOn.signal.aborted && !run.launching) return;
+    // The engine went away while it was asked to start: only it can tell whether it did.
+    if (writer && run.launching && isEngineGone(error)) return await passOn(ports, run, writer);
     await writer?.abandon();
     const status = run.stopping ? 'cancelled' : 'failed';
     return await endUnlaunched(
@@ -47,6 +49,10 @@ export async function launchAndAttend(
   run.packet = null;
   if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
   await attend(ports, run, { execution: run.execution, writer, event: 'run_started' });
+}
+
+function isEngineGone(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'engine_unavailable';
 }
 
 function reasonOf(error: unknown): string {
