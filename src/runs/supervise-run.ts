@@ -30,6 +30,8 @@ export async function launchAndAttend(
       ports.logs.open(run_id, { replay: false, clean: cleaner(packet.redactions) }),
       ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
     ]);
+    // No await between this look and the start: a run is either passed on unstarted, or started here.
+    if (run.handOn.signal.aborted) return await writer.abandon();
     const launching = executor.start(packet.spec, writer);
     run.launching = launching;
     run.execution = await launching;
