@@ -12,6 +12,9 @@ async function main(): Promise<void> {
   const app = compose({ config, flags });
   if (command === 'stdio') await (await import('./commands/stdio.ts')).stdio(app);
   if (command === 'supervise') await (await import('./commands/supervise.ts')).supervise(app);
+  if (command === 'demo') {
+    await (await import('./commands/demo.ts')).demo(app, (other) => compose({ config: other, flags: [] }));
+  }
 }
 
 main().then(

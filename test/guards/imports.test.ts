@@ -63,6 +63,10 @@ function ruleFor(file: string): Rule {
   if (room === 'config' || room === 'config.ts') {
     return { own: ['shared', 'config'], packages: ['zod', 'node:*', 'fastest-levenshtein'] };
   }
+  if (room === 'commands') {
+    // The demo is a client of our own server.
+    return { own: EVERYTHING.filter((name) => name !== 'main.ts'), packages: ['zod', 'node:*', '@modelcontextprotocol/client'] };
+  }
   if (room === 'main.ts')
     return { own: ['shared', 'config.ts', 'compose.ts', 'server', 'commands'], packages: ['node:*'] };
   if (room === 'commands') {
