@@ -104,7 +104,7 @@ function imageAllowed(reference: string, allowed: readonly string[]): boolean {
 }
 
 function mountAllowed({ host }: Mount, workspace: string, allowed: readonly string[]): boolean {
-  return [workspace, ...allowed].some(
-    (folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`),
-  );
+  return [workspace, ...allowed]
+    .map((folder) => folder.replace(/\/$/, ''))
+    .some((folder) => host === folder || host.startsWith(`${folder}/`));
 }
