@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { readConfig, helpText } from './config.ts';
+import { helpText, readConfig, VERSION } from './config.ts';
 import { AppError, messageOf } from './shared/errors.ts';
-import { VERSION } from './version.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments. */
 async function main(): Promise<void> {

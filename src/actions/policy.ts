@@ -1,4 +1,5 @@
 import { blockerOf } from '../blocks/block.ts';
+import { workspaceBlockerOf } from '../workspaces/workspace.ts';
 import type { Mount } from './launch-spec.ts';
 import type { Plan } from './plan.ts';
 
@@ -48,8 +49,8 @@ function refusal(plan: Plan, limits: OperatorLimits): Decision | null {
       'the operator can name it in POLYCRATE_MCP_WORKSPACES',
     );
   }
-  const blocker = blockerOf(plan.block) ?? plan.action.problem;
-  if (blocker) return deny('definition:broken', blocker, 'mend the block, then call plan_action again');
+  const blocker = workspaceBlockerOf(plan.workspace) ?? blockerOf(plan.block) ?? plan.action.problem;
+  if (blocker) return deny('definition:broken', blocker, 'mend the file, then call plan_action again');
   if (plan.action.interactive) {
     return deny(
       'action:interactive',

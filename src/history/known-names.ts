@@ -5,7 +5,9 @@ import type { NameColumn, RunFilters, RunHistory } from './search.ts';
 /** More distinct names than this are not compared: the question is then answered as it stands. */
 const MOST_NAMES = 20_000;
 
-const CHECKED = ['organization', 'workspace', 'environment', 'block', 'action', 'user', 'host'] as const;
+const CHECKED = [
+  'organization', 'workspace', 'environment', 'block', 'block_version', 'action', 'user', 'host', 'client',
+] as const; // prettier-ignore
 
 /**
  * Refuses names that neither history nor the workspaces on disk know, so that an empty answer never hides a
@@ -17,9 +19,11 @@ export async function checkKnownNames(
   declared: (column: NameColumn) => Promise<readonly string[]>,
 ): Promise<void> {
   for (const column of CHECKED) {
-    const wanted = filters[column];
-    if (!wanted) continue;
+    const filter = filters[column];
+    if (filter === undefined) continue;
+    const wanted = typeof filter === 'string' ? [filter] : filter;
     const recorded = await history.names(column, MOST_NAMES);
+    if (column === 'workspace') recorded.push(...(await history.names('address', MOST_NAMES)));
     if (recorded.length >= MOST_NAMES) continue;
     const known = new Set(recorded.map(fold(column)));
     const missing = wanted.filter((name) => !known.has(fold(column)(name)));

@@ -12,6 +12,7 @@ export interface TimeSpan {
 /** Filters as they reach the store: names resolved, times in milliseconds. Empty lists do not occur. */
 export interface RunFilters {
   organization?: readonly string[];
+  /** Names, or `organization/name`. */
   workspace?: readonly string[];
   environment?: readonly string[];
   block?: readonly string[];
@@ -55,6 +56,8 @@ export interface RunPage {
 export type NameColumn =
   | 'organization'
   | 'workspace'
+  /** `organization/name`, `-` where there is no organization. */
+  | 'address'
   | 'environment'
   | 'block'
   | 'action'

@@ -3,31 +3,81 @@ import { AppError } from '../shared/errors.ts';
 import { closest } from '../shared/names.ts';
 import type { Tool } from '../tools/tool.ts';
 
+/** No argument is longer: refused before any expression or look-up sees it. */
+const LONGEST_TEXT = 2_000;
+const MOST_PROBLEMS = 5;
+
 // One strict copy per schema, made once: unknown parameters are refused, never dropped.
 const strict = new WeakMap<z.ZodObject, z.ZodObject>();
 
-/** Checks a call's arguments. Throws `invalid_argument` that names every problem and the closest parameter. */
+/** Checks a call's arguments. Throws `invalid_argument` that names the problems and what would be valid. */
 export function checkInput(tool: Tool, input: unknown): never {
+  const given = input ?? {};
+  const parameters = Object.keys(tool.input.shape);
+  refuseUnknown(tool, given, parameters);
+  refuseLongText(tool, given);
   let schema = strict.get(tool.input);
   if (!schema) strict.set(tool.input, (schema = tool.input.strict()));
-  const parsed = schema.safeParse(input ?? {});
+  const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data as never;
-  const parameters = Object.keys(tool.input.shape);
-  const unknown = parsed.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys' ? issue.keys : [],
+  const { issues } = parsed.error;
+  const more = issues.length > MOST_PROBLEMS ? [`${issues.length - MOST_PROBLEMS} more problems`] : [];
+  const valid = issues.map((issue) => options(issue, given)).find((names) => names !== null);
+  throw new AppError(
+    'invalid_argument',
+    `${tool.name}: ${[...issues.slice(0, MOST_PROBLEMS).map(sentence), ...more].join('; ')}`,
+    { ...(valid && { valid }), next: nextCall(tool, parameters) },
   );
-  throw new AppError('invalid_argument', `${tool.name}: ${parsed.error.issues.map(sentence).join('; ')}`, {
-    valid: unknown.length > 0 ? closest(unknown[0]!, parameters) : parameters,
-    next: `repeat ${tool.name} with its parameters: ${parameters.join(', ') || 'none'}`,
+}
+
+/** By own keys, because a schema does not see all of them (`__proto__`). */
+function refuseUnknown(tool: Tool, given: object, parameters: readonly string[]): void {
+  const unknown = Object.keys(given).filter((name) => !parameters.includes(name));
+  if (unknown.length === 0) return;
+  const shown = unknown.slice(0, MOST_PROBLEMS).map((name) => JSON.stringify(shorten(name)));
+  throw new AppError('invalid_argument', `${tool.name}: unknown parameter ${shown.join(', ')}`, {
+    valid: closest(unknown[0]!, parameters),
+    next: nextCall(tool, parameters),
   });
 }
 
-function sentence(issue: z.core.$ZodIssue): string {
+function refuseLongText(tool: Tool, given: object): void {
+  for (const [name, value] of Object.entries(given)) {
+    const texts: unknown[] = Array.isArray(value) ? value : [value];
+    const long = texts.find((text) => typeof text === 'string' && text.length > LONGEST_TEXT);
+    if (long === undefined) continue;
+    throw new AppError(
+      'invalid_argument',
+      `${tool.name}: ${name} has ${(long as string).length} characters; at most ${LONGEST_TEXT} are read`,
+      { next: `repeat ${tool.name} with a shorter ${name}` },
+    );
+  }
+}
+
+function nextCall(tool: Tool, parameters: readonly string[]): string {
+  return `repeat ${tool.name} with its parameters: ${parameters.join(', ') || 'none'}`;
+}
+
+type Issue = z.core.$ZodIssue;
+
+function sentence(issue: Issue): string {
   const where = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys') return `unknown parameter ${issue.keys.map(shorten).join(', ')}`;
-  return where === '' ? issue.message : `${where}: ${issue.message}`;
+  const problem =
+    issue.code === 'invalid_union'
+      ? [...new Set(issue.errors.flat().map(({ message }) => message))].slice(0, 3).join(', or: ')
+      : issue.message;
+  return where === '' ? problem : `${where}: ${problem}`;
+}
+
+/** The values that an enumerated parameter takes, closest to the given one first; null for other problems. */
+function options(issue: Issue, given: object): string[] | null {
+  const found = issue.code === 'invalid_union' ? issue.errors.flat() : [issue];
+  const values = found.flatMap((one) => (one.code === 'invalid_value' ? one.values.map(String) : []));
+  if (values.length === 0) return null;
+  const value: unknown = (given as Record<string, unknown>)[String(issue.path[0])];
+  return typeof value === 'string' ? closest(value, values, values.length) : [...new Set(values)];
 }
 
 function shorten(name: string): string {
-  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+  return name.length > 60 ? `${name.slice(0, 60)}…` : name;
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /**
  * A tool's schema as clients see it: without what some of them reject or what only costs tokens. Validation
- * is not done by the SDK but in call-tool.ts, whose errors name the closest parameter.
+ * is not done by the SDK but in check-input.ts, whose errors name the closest parameter.
  */
 export function portableSchema(schema: z.ZodObject, io: 'input' | 'output'): StandardSchemaWithJSON {
   let json: Record<string, unknown> | null = null;
@@ -25,7 +25,12 @@ function slim(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key, member]) => !isNoise(key, member))
-      .map(([key, member]) => [key, key === 'properties' ? slimProperties(member) : slim(member)]),
+      .map(([key, member]) =>
+        // Some clients reject a list of types, for example for what may be null.
+        key === 'type' && Array.isArray(member)
+          ? ['anyOf', member.map((type: unknown) => ({ type }))]
+          : [key, key === 'properties' ? slimProperties(member) : slim(member)],
+      ),
   );
 }
 

@@ -10,8 +10,13 @@ export function encodeCursor(question: unknown, position: unknown): string {
 export function decodeCursor(question: unknown, cursor: string | undefined): unknown {
   if (cursor === undefined) return null;
   const [mark, position] = parse(cursor);
-  if (mark === markOf(question)) return position;
-  throw new AppError('invalid_argument', 'this cursor is not from an answer to the same question', {
+  // A position is never null, so that null can only mean that no cursor was given.
+  if (mark === markOf(question) && position !== null && position !== undefined) return position;
+  throw foreignCursor();
+}
+
+export function foreignCursor(): AppError {
+  return new AppError('invalid_argument', 'this cursor is not from an answer to the same question', {
     next: 'repeat the call without cursor, then use its next_cursor with the same arguments',
   });
 }
@@ -41,7 +46,8 @@ export function pageOf<T>(
   { limit, cursor, question }: PageRequest,
 ): { items: T[]; returned: number; total: number; next_cursor: string | null } {
   const from = decodeCursor(question, cursor);
-  const start = typeof from === 'number' && Number.isSafeInteger(from) && from >= 0 ? from : 0;
+  const start = from ?? 0;
+  if (typeof start !== 'number' || !Number.isSafeInteger(start) || start < 0) throw foreignCursor();
   const shown = items.slice(start, start + limit);
   const end = start + shown.length;
   return {

@@ -2,10 +2,14 @@ import { z } from 'zod';
 
 // Input fields that several tools share; module-level, so that they are built once.
 
-export const workspaceName = z.string().describe('Name, or organization/name if the name is ambiguous');
-export const blockName = z.string().describe('Name, or name:version');
-export const actionName = z.string().describe('Name of an action of the block');
-export const runId = z.string().describe('Run id, a known alias, or a unique prefix of 8+ characters');
+/** Longer than any name or id can be. */
+const NAME_CHARACTERS = 200;
+const name = z.string().max(NAME_CHARACTERS);
+
+export const workspaceName = name.describe('Name, or organization/name if the name is ambiguous');
+export const blockName = name.describe('Name, or name:version');
+export const actionName = name.describe('Name of an action of the block');
+export const runId = name.describe('Run id, a known alias, or a unique prefix of 8+ characters');
 export const reason = z.string().max(2000).describe('Why; stored in the record').optional();
 export const limit = z.number().int().min(1).max(100).default(20);
 export const cursor = z.string().max(2000).describe('next_cursor of the previous answer').optional();
@@ -15,8 +19,7 @@ export const idempotencyKey = z
   .max(200)
   .describe('Same key and arguments within 24 h return the first run instead of starting another')
   .optional();
-export const planDigest = z
-  .string()
+export const planDigest = name
   .describe('digest of plan_action: refuse if what would run has changed')
   .optional();
 export const waitSeconds = z.number().min(0).max(50);
@@ -29,7 +32,7 @@ export const timeoutSeconds = z
   .optional();
 
 /** A list, or one string. */
-export const names = z.union([z.string(), z.array(z.string()).max(50)]).optional();
+export const names = z.union([name, z.array(name).max(50)]).optional();
 
 /** A run in results: an open object, spelt out once in the resource polycrate://runs/{run_id}. */
 export const runObject = z.looseObject({

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import type { Action, Block } from '../blocks/block.ts';
+import { parseBlockRef, withoutHost } from '../shared/names.ts';
 import { findWorkspace } from '../workspaces/find.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import { pageOf } from './cursor.ts';
 import * as field from './fields.ts';
+import { checkKnown } from './known-value.ts';
 import { defineTool } from './tool.ts';
 
 export const listBlocks = defineTool({
@@ -25,6 +27,13 @@ export const listBlocks = defineTool({
   async run(services, { limit, cursor, ...filters }) {
     const all = await services.store.list();
     const workspaces = filters.workspace === undefined ? all : [findWorkspace(all, filters.workspace)];
+    const blocks = workspaces.flatMap((workspace) => workspace.blocks);
+    checkKnown(
+      'kind',
+      filters.kind,
+      blocks.map(({ kind }) => kind),
+    );
+    checkKnown('from', filters.from, blocks.flatMap(originsOf));
     const found = workspaces.flatMap((workspace) =>
       workspace.blocks.filter((block) => matches(block, filters)).map((block) => ({ workspace, block })),
     );
@@ -40,8 +49,8 @@ interface Filters {
 }
 
 function matches(block: Block, { query, kind, from }: Filters): boolean {
-  if (kind !== undefined && block.kind !== kind) return false;
-  if (from !== undefined && !isFrom(block.from, from)) return false;
+  if (kind !== undefined && block.kind?.toLowerCase() !== kind.toLowerCase()) return false;
+  if (from !== undefined && !isFrom(block, from)) return false;
   if (query === undefined) return true;
   const text = [block.name, block.description, ...block.actions.map(({ name }) => name)]
     .join('\n')
@@ -49,10 +58,15 @@ function matches(block: Block, { query, kind, from }: Filters): boolean {
   return text.includes(query.toLowerCase());
 }
 
-function isFrom(reference: string | null, wanted: string): boolean {
-  if (reference === null) return false;
-  const unversioned = reference.replace(/:[^:/]*$/, '');
-  return [reference, unversioned].some((name) => name === wanted || name.endsWith(`/${wanted}`));
+function isFrom(block: Block, wanted: string): boolean {
+  return originsOf(block).some((origin) => origin.toLowerCase() === wanted.toLowerCase());
+}
+
+/** Every way to name the block it is made from: with or without registry host and version. */
+function originsOf({ from }: Block): string[] {
+  if (from === null) return [];
+  const { name } = parseBlockRef(from);
+  return [from, name, withoutHost(from), withoutHost(name)];
 }
 
 function row({ workspace, block }: { workspace: Workspace; block: Block }): Record<string, unknown> {

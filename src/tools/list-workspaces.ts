@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Workspace } from '../workspaces/workspace.ts';
 import { pageOf } from './cursor.ts';
 import * as field from './fields.ts';
+import { checkKnown } from './known-value.ts';
 import { defineTool } from './tool.ts';
 
 export const listWorkspaces = defineTool({
@@ -21,7 +22,18 @@ export const listWorkspaces = defineTool({
   }),
   output: z.object({ workspaces: field.openObjects, ...field.page }),
   async run(services, { limit, cursor, ...filters }) {
-    const found = (await services.store.list()).filter((workspace) => matches(workspace, filters));
+    const all = await services.store.list();
+    checkKnown(
+      'organization',
+      filters.organization,
+      all.map(({ organization }) => organization ?? '-'),
+    );
+    checkKnown(
+      'environment',
+      filters.environment,
+      all.map(({ environment }) => environment?.value),
+    );
+    const found = all.filter((workspace) => matches(workspace, filters));
     const { items, ...page } = pageOf(found, { limit, cursor, question: ['list_workspaces', filters] });
     return { workspaces: items.map(row), ...page };
   },
@@ -34,12 +46,15 @@ interface Filters {
 }
 
 function matches(workspace: Workspace, { organization, environment, query }: Filters): boolean {
-  if (organization !== undefined && workspace.organization !== organization) return false;
-  if (environment !== undefined && workspace.environment?.value.toLowerCase() !== environment.toLowerCase())
-    return false;
+  if (organization !== undefined && !same(workspace.organization ?? '-', organization)) return false;
+  if (environment !== undefined && !same(workspace.environment?.value, environment)) return false;
   if (query === undefined) return true;
   const text = [workspace.name, workspace.organization, workspace.description].join('\n').toLowerCase();
   return text.includes(query.toLowerCase());
+}
+
+function same(value: string | undefined, wanted: string): boolean {
+  return value?.toLowerCase() === wanted.toLowerCase();
 }
 
 function row(workspace: Workspace): Record<string, unknown> {

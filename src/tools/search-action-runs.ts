@@ -3,9 +3,9 @@ import { resolveInterval } from '../history/interval.ts';
 import { checkKnownNames } from '../history/known-names.ts';
 import type { NameColumn, RunFilters, RunPage } from '../history/search.ts';
 import { RUN_SOURCES, RUN_STATUSES } from '../runs/action-run.ts';
-import type { Workspace } from '../workspaces/workspace.ts';
+import { addressOf, type Workspace } from '../workspaces/workspace.ts';
 import { coverageOf } from './coverage.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { decodeCursor, encodeCursor, foreignCursor } from './cursor.ts';
 import * as field from './fields.ts';
 import { leanRun } from './present-run.ts';
 import type { Services } from './services.ts';
@@ -108,18 +108,21 @@ function filtersOf(named: Named): Omit<RunFilters, 'span'> {
 }
 
 function positionOf(position: unknown): RunPage['next'] {
-  if (!Array.isArray(position)) return null;
-  const [value, id] = position as [unknown, unknown];
-  return typeof value === 'number' && typeof id === 'string' ? { value, id } : null;
+  if (position === null) return null;
+  const [value, id] = Array.isArray(position) ? (position as unknown[]) : [];
+  if (typeof value === 'number' && typeof id === 'string') return { value, id };
+  throw foreignCursor();
 }
 
 /** Names that exist on disk although no run has them yet: asking for those is no typing error. */
 async function declaredNames({ store }: Services, column: NameColumn): Promise<string[]> {
   const of: Partial<Record<NameColumn, (workspace: Workspace) => (string | null | undefined)[]>> = {
     organization: (workspace) => [workspace.organization],
-    workspace: (workspace) => [workspace.name],
+    workspace: (workspace) => [workspace.name, addressOf(workspace)],
     environment: (workspace) => [workspace.environment?.value],
     block: (workspace) => workspace.blocks.map(({ name }) => name),
+    block_version: (workspace) =>
+      workspace.blocks.flatMap(({ version, app_version }) => [version, app_version]),
     action: (workspace) => workspace.blocks.flatMap(({ actions }) => actions.map(({ name }) => name)),
   };
   const read = of[column];

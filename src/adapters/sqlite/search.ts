@@ -98,13 +98,13 @@ function filterClauses(filters: RunFilters): Where {
     where.values.push(...values);
   };
   among('organization', filters.organization);
-  among('workspace', filters.workspace);
   among('environment', filters.environment);
   among('block', filters.block);
   among('action', filters.action);
   among('status', filters.status);
   among('exit_code', filters.exit_code);
   among('host', filters.host);
+  addWorkspace(where, filters.workspace);
   if (filters.client) among('client', [filters.client]);
   if (filters.source) among('source', [filters.source]);
   if (filters.block_version !== undefined) {
@@ -121,6 +121,16 @@ function filterClauses(filters: RunFilters): Where {
   addText(where, filters.text);
   addSpan(where, filters);
   return where;
+}
+
+/** The organization's part of an address may hold no slash but a name may, so addresses are put together. */
+const ADDRESS = "coalesce(organization, '-') || '/' || workspace";
+
+function addWorkspace(where: Where, workspaces: readonly string[] | undefined): void {
+  if (!workspaces) return;
+  const marks = workspaces.map(() => '?').join(', ');
+  where.clauses.push(`(workspace IN (${marks}) OR ${ADDRESS} IN (${marks}))`);
+  where.values.push(...workspaces, ...workspaces);
 }
 
 /** A `from` reference matches with or without its registry host and with or without its version. */
@@ -173,10 +183,24 @@ function addSpan(where: Where, { span, time_field }: RunFilters): void {
   }
 }
 
+const NAMES: Record<NameColumn, string> = {
+  organization: distinct('organization'),
+  workspace: distinct('workspace'),
+  address: `SELECT DISTINCT ${ADDRESS} AS value FROM runs`,
+  environment: distinct('environment'),
+  block: distinct('block'),
+  // The filter takes either.
+  block_version: `${distinct('block_version')} UNION ${distinct('app_version')}`,
+  action: distinct('action'),
+  user: 'SELECT DISTINCT name AS value FROM run_people',
+  host: distinct('host'),
+  client: distinct('client'),
+};
+
+function distinct(column: string): string {
+  return `SELECT DISTINCT ${column} AS value FROM runs WHERE ${column} IS NOT NULL`;
+}
+
 function names(db: Database, column: NameColumn, limit: number): string[] {
-  const sql =
-    column === 'user'
-      ? 'SELECT DISTINCT name AS value FROM run_people ORDER BY value LIMIT ?'
-      : `SELECT DISTINCT ${column} AS value FROM runs WHERE ${column} IS NOT NULL ORDER BY value LIMIT ?`;
-  return db.prepare(sql).pluck().all(limit) as string[];
+  return db.prepare(`${NAMES[column]} ORDER BY value LIMIT ?`).pluck().all(limit) as string[];
 }
