@@ -1,6 +1,6 @@
 import type { App } from '../compose.ts';
 import { messageOf } from '../shared/errors.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../config.ts';
 import { checkEngine } from './doctor/engine.ts';
 import { ok, problem, renderFinding, renderSummary, warning, type Finding } from './doctor/finding.ts';
 import { checkLedger } from './doctor/ledger.ts';

@@ -65,7 +65,10 @@ function ruleFor(file: string): Rule {
   }
   if (room === 'commands') {
     // The demo is a client of our own server.
-    return { own: EVERYTHING.filter((name) => name !== 'main.ts'), packages: ['zod', 'node:*', '@modelcontextprotocol/client'] };
+    return {
+      own: EVERYTHING.filter((name) => name !== 'main.ts'),
+      packages: ['zod', 'node:*', '@modelcontextprotocol/client'],
+    };
   }
   if (room === 'main.ts')
     return { own: ['shared', 'config.ts', 'compose.ts', 'server', 'commands'], packages: ['node:*'] };
