@@ -9,7 +9,7 @@ import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
 import { createSqliteLedger, type SqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
-import type { Config } from './config.ts';
+import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import { createEngineWatch } from './runs/engine-watch.ts';
 import type { Executor, ExecutorKind } from './runs/executor.ts';
 import type { RunSettings } from './runs/prepare.ts';
@@ -22,7 +22,6 @@ import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
 import type { Services } from './tools/services.ts';
 import { tools } from './tools/index.ts';
-import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION } from './version.ts';
 
 /** Everything one process needs, wired; nothing has been opened, started or written yet. */
 export interface App {
@@ -137,7 +136,11 @@ interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
 function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
-  const store = createWorkspaceFiles({ roots: config.workspaceRoots, environments: new Map(), log });
+  const store = createWorkspaceFiles({
+    roots: config.workspaceRoots,
+    environmentsFile: config.environmentsFile,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,

@@ -8,6 +8,7 @@ import { type Place } from './config/parsers.ts';
 import { PREFIX, SETTINGS, type Setting, type Values } from './config/settings.ts';
 import { readNamedFile, readValues, type Sources, type Variables } from './config/values.ts';
 
+export { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION } from './config/version.ts';
 export { envExample, helpText, settingsTable } from './config/render.ts';
 export type { Command } from './config/command-line.ts';
 

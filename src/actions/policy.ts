@@ -1,4 +1,5 @@
 import { blockerOf } from '../blocks/block.ts';
+import { workspaceBlockerOf } from '../workspaces/workspace.ts';
 import type { Mount } from './launch-spec.ts';
 import type { Plan } from './plan.ts';
 
@@ -48,8 +49,8 @@ function refusal(plan: Plan, limits: OperatorLimits): Decision | null {
       'the operator can name it in POLYCRATE_MCP_WORKSPACES',
     );
   }
-  const blocker = blockerOf(plan.block) ?? plan.action.problem;
-  if (blocker) return deny('definition:broken', blocker, 'mend the block, then call plan_action again');
+  const blocker = workspaceBlockerOf(plan.workspace) ?? blockerOf(plan.block) ?? plan.action.problem;
+  if (blocker) return deny('definition:broken', blocker, 'mend the file, then call plan_action again');
   if (plan.action.interactive) {
     return deny(
       'action:interactive',
@@ -96,14 +97,15 @@ function consent({ action }: Plan, { mode }: OperatorLimits): Decision {
       };
 }
 
-function imageAllowed(reference: string, allowed: readonly string[]): boolean {
+/** `*` at the end of a pattern stands for anything. */
+export function imageAllowed(reference: string, allowed: readonly string[]): boolean {
   return allowed.some((pattern) =>
     pattern.endsWith('*') ? reference.startsWith(pattern.slice(0, -1)) : reference === pattern,
   );
 }
 
 function mountAllowed({ host }: Mount, workspace: string, allowed: readonly string[]): boolean {
-  return [workspace, ...allowed].some(
-    (folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`),
-  );
+  return [workspace, ...allowed]
+    .map((folder) => folder.replace(/\/$/, ''))
+    .some((folder) => host === folder || host.startsWith(`${folder}/`));
 }

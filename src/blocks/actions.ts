@@ -11,11 +11,11 @@ export function actionOf(declared: ActionDeclaration): Action {
     description: declared.description,
     kind: declared.playbook === null ? 'script' : 'playbook',
     playbook: declared.playbook,
-    script: declared.script,
+    script: [...declared.script],
     prompt: declared.prompt,
     interactive: declared.interactive ?? false,
-    alias: declared.alias,
-    labels: declared.labels,
+    alias: [...declared.alias],
+    labels: { ...declared.labels },
     problem: problem === null ? null : `${file}${line === null ? '' : `:${line}`}: ${problem}`,
   };
 }

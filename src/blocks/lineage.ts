@@ -9,6 +9,10 @@ export interface Link {
   problems: readonly Problem[];
 }
 
+/** Blocks that a message names. */
+const MAX_SHOWN = 6;
+/** Comparing names costs more than all else here, and nobody reads the hundredth suggestion. */
+const MAX_SUGGESTIONS = 50;
 const NONE: Link = { parent: null, problems: [] };
 
 /** Finds the block that `from` names: by full name, else by the name without registry host if only one fits. */
@@ -21,10 +25,12 @@ export function linkOf(draft: Draft, drafts: Lookup): Link {
   const exact = drafts.exact(name);
   const loose = exact ? [exact] : drafts.loose(name).filter((candidate) => candidate !== draft);
   const [parent, ...others] = loose;
-  if (!parent)
-    return broken(at, `from names ${name}, which is not in this workspace; ${known(name, drafts)}`);
+  if (!parent) return broken(at, `from names ${name}, which is not in this workspace${drafts.suggest(name)}`);
   if (others.length > 0) {
-    const names = loose.map((candidate) => candidate.name).join(', ');
+    const names = loose
+      .slice(0, MAX_SHOWN)
+      .map((candidate) => candidate.name)
+      .join(', ');
     return broken(at, `from names ${name}, which fits several blocks: ${names}; write the full name`);
   }
   const actual = parent.text.version ?? null;
@@ -37,27 +43,28 @@ function broken(at: Place, message: string): Link {
   return { parent: null, problems: [errorAt(at, message)] };
 }
 
-function known(name: string, drafts: Lookup): string {
-  const names = closest(name, drafts.names);
-  return `known blocks, closest first: ${names.join(', ')}`;
-}
-
 /** Blocks by name, with and without registry host. */
 export interface Lookup {
-  names: readonly string[];
+  /** Known names, closest first, as the end of a sentence. */
+  suggest(name: string): string;
   exact(name: string): Draft | undefined;
   loose(name: string): readonly Draft[];
 }
 
 export function lookupOf(drafts: readonly Draft[]): Lookup {
   const exact = new Map(drafts.map((draft) => [draft.name, draft]));
+  let suggestions = MAX_SUGGESTIONS;
   const loose = new Map<string, Draft[]>();
   for (const draft of drafts) {
     const name = withoutHost(draft.name);
     loose.set(name, [...(loose.get(name) ?? []), draft]);
   }
   return {
-    names: [...exact.keys()],
+    suggest: (name) => {
+      if (suggestions === 0) return '';
+      suggestions -= 1;
+      return `; known blocks, closest first: ${closest(name, [...exact.keys()]).join(', ')}`;
+    },
     exact: (name) => exact.get(name),
     loose: (name) => loose.get(withoutHost(name)) ?? [],
   };
@@ -88,7 +95,8 @@ export function withoutCycles(links: ReadonlyMap<Draft, Link>): Map<Draft, Link>
 
 function cycleMessage(draft: Draft, cycle: readonly Draft[]): string {
   const start = cycle.indexOf(draft);
-  const names = [...cycle.slice(start), ...cycle.slice(0, start), draft].map((member) => member.name);
-  const shown = names.length > 8 ? [...names.slice(0, 6), '…', draft.name] : names;
-  return `from leads back to the block itself: ${shown.join(' → ')}`;
+  const shown = Math.min(cycle.length, MAX_SHOWN);
+  const names = Array.from({ length: shown }, (_, step) => cycle[(start + step) % cycle.length]?.name);
+  const rest = cycle.length > shown ? ['…'] : [];
+  return `from leads back to the block itself: ${[...names, ...rest, draft.name].join(' → ')}`;
 }

@@ -15,9 +15,24 @@ export async function supervise(app: App): Promise<void> {
   process.stdout.write(TAKEN);
   // A client that ends its whole process group must not end the runs with it.
   process.on('SIGHUP', () => undefined);
-  do await supervisor.idle();
-  while ((await supervisor.recover()) > 0);
+  await untilNothingIsOpen(app);
   await app.close();
+}
+
+const LOOK_AGAIN_MS = 2_000;
+/** Runs whose engine stays out of reach are left to the next server. */
+const PATIENCE_MS = 15 * 60 * 1000;
+
+async function untilNothingIsOpen({ supervision: { clock }, supervisor }: App): Promise<void> {
+  let busyUntil = clock.now();
+  for (;;) {
+    const began = clock.now();
+    await supervisor.idle();
+    // Longer than a failed attempt to adopt: something was really supervised.
+    if (clock.now() - began > LOOK_AGAIN_MS) busyUntil = clock.now();
+    if ((await supervisor.recover()) === 0 || clock.now() - busyUntil > PATIENCE_MS) return;
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
 }
 
 async function readHandovers(): Promise<Handover[]> {

@@ -110,7 +110,7 @@ export const SETTINGS = {
   }),
   runTimeoutMs: setting({
     variable: 'POLYCRATE_MCP_RUN_TIMEOUT',
-    meaning: 'A run that takes longer is stopped, unless the call names another limit.',
+    meaning: 'A run that takes longer is stopped; a call can ask for a stricter limit.',
     form: 'a duration such as `30m` or `2h`, or `none`',
     fallback: '1h',
     schema: () => read.orNone(read.duration),

@@ -94,7 +94,7 @@ async function sweepLate(ports: SupervisionPorts, run: Supervised, executor: Exe
     // Handed on: the lease stays in its clean-up phase for the next process.
     if (run.handOn.signal.aborted) return await ports.leases.give(run.guard, 'release');
     const late = await executor.find(run.guard.run_id);
-    if (late.state !== 'absent') await executor.removeUnstarted(late.ref);
+    if (late.state !== 'absent') await executor.discard(late.ref);
   }
   await cleanUp(ports, run);
 }
@@ -106,6 +106,6 @@ async function removeLeftovers(
   executor: Executor,
   found: Leftover,
 ): Promise<void> {
-  if (found.state !== 'absent') await executor.removeUnstarted(found.ref);
+  if (found.state !== 'absent') await executor.discard(found.ref);
   await cleanUp(ports, run);
 }

@@ -82,6 +82,8 @@ export interface Executor {
   find(run_id: string): Promise<Leftover>;
   /** Removes a created container that never started. False: it did start after all, so adopt it. */
   removeUnstarted(ref: string): Promise<boolean>;
+  /** Removes what an ended execution left behind; what still runs is left alone. */
+  discard(ref: string): Promise<void>;
   /** Takes over an execution of a dead supervisor; hands over the whole output from its first byte. */
   adopt(run_id: string, ref: string, sink: OutputSink): Promise<Execution>;
 }

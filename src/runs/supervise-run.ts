@@ -30,11 +30,15 @@ export async function launchAndAttend(
       ports.logs.open(run_id, { replay: false, clean: cleaner(packet.redactions) }),
       ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
     ]);
+    // No await between this look and the start: a run is either passed on unstarted, or started here.
+    if (run.handOn.signal.aborted) return await writer.abandon();
     const launching = executor.start(packet.spec, writer);
     run.launching = launching;
     run.execution = await launching;
   } catch (error) {
     if (run.handOn.signal.aborted && !run.launching) return;
+    // The engine went away while it was asked to start: only it can tell whether it did.
+    if (writer && run.launching && isEngineGone(error)) return await passOn(ports, run, writer);
     await writer?.abandon();
     const status = run.stopping ? 'cancelled' : 'failed';
     return await endUnlaunched(
@@ -47,6 +51,10 @@ export async function launchAndAttend(
   run.packet = null;
   if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
   await attend(ports, run, { execution: run.execution, writer, event: 'run_started' });
+}
+
+function isEngineGone(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'engine_unavailable';
 }
 
 function reasonOf(error: unknown): string {
@@ -118,6 +126,7 @@ export async function attend(
     return await passOn(ports, run, writer);
   }
   const [log] = await Promise.all([writer.close(), started]);
+  if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
   const stored = await storeEnd(ports, run.guard, { ...endOf(execution, ending, run), log });
   if (stored) await cleanUp(ports, run);
 }

@@ -12,7 +12,7 @@ export interface WaitPorts {
 export interface WaitOptions {
   wait_ms: number;
   signal: AbortSignal;
-  /** Called about once a second while the run is open. */
+  /** Called when the status changes, and about once a second while the run is open. */
   onProgress?: ((run: ActionRun, waited_ms: number) => void) | undefined;
 }
 
@@ -31,11 +31,16 @@ export async function findRun(ledger: Pick<RunLedger, 'find'>, id: string): Prom
 export async function waitForRun(ports: WaitPorts, id: string, options: WaitOptions): Promise<ActionRun> {
   const began = ports.clock.now();
   const deadline = began + options.wait_ms;
+  let told = { status: '', at: 0 };
   for (;;) {
     const run = await findRun(ports.ledger, id);
     const now = ports.clock.now();
     if (!isOpen(run) || now >= deadline || options.signal.aborted) return run;
-    options.onProgress?.(run, now - began);
+    // Other runs of the ledger wake this wait as well, and are no progress of this one.
+    if (run.status !== told.status || now - told.at >= PROGRESS_MS) {
+      told = { status: run.status, at: now };
+      options.onProgress?.(run, now - began);
+    }
     await ports.watch.changed(Math.min(deadline - now, PROGRESS_MS), options.signal);
   }
 }

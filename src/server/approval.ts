@@ -112,18 +112,27 @@ function digestOf({ tool, input }: Call): string {
 
 function question(tool: string, { plan, decision }: ApprovalNeeded['ask']): string {
   const { workspace, block, action } = plan;
-  const hosts = plan.files.hosts;
   const lines = [
     tool === 'retrigger_action_run' ? 'Run this action again?' : 'Run this action?',
     '',
     `Workspace: ${workspace.organization ?? '-'}/${workspace.name}${workspace.environment ? ` (${workspace.environment.value})` : ''}`,
     `Block: ${block.name} ${block.version ?? ''}`,
     `Action: ${action.name} (${action.kind})`,
-    `Hosts: ${hosts === null ? 'not known' : hosts.length === 0 ? 'none' : hosts.slice(0, 10).join(', ')}${(hosts?.length ?? 0) > 10 ? ` and ${hosts!.length - 10} more` : ''}`,
+    `Hosts: ${hostsOf(plan)}`,
     plan.image ? `Image: ${plan.image.reference}` : 'On this host, without a container',
     ...(action.prompt === null ? [] : [`The action asks: ${action.prompt.slice(0, PROMPT_CHARACTERS)}`]),
     `Plan: ${plan.digest.slice(0, 12)} (${decision.rule})`,
   ];
   // Names and prompts come from workspace files: none of them may add a line of its own to the question.
   return lines.map((line) => cleanLine(line.replace(/[\r\n]+/g, ' ')).trimEnd()).join('\n');
+}
+
+const MOST_HOSTS = 10;
+
+function hostsOf({ files }: ApprovalNeeded['ask']['plan']): string {
+  if (files.inventory === null) return 'no inventory in the workspace';
+  if (files.hosts === null)
+    return `as ${files.inventory.relative} says; it cannot be read without running it`;
+  const more = files.hosts.length - MOST_HOSTS;
+  return files.hosts.slice(0, MOST_HOSTS).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -23,6 +23,8 @@ export interface ConnectOptions {
   args?: string[];
   cwd?: string;
   era?: Era;
+  /** Starts the server as the leader of a process group, so that the whole group can be ended. */
+  ownGroup?: boolean;
   /** Answers the server's questions to the human; without it the client cannot be asked. */
   onAsk?: (question: Question) => {
     action: 'accept' | 'decline' | 'cancel';
@@ -60,8 +62,9 @@ type Transport = StdioClientTransport | OldTransport;
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const era = options.era ?? 'modern';
   const server = {
-    command: process.execPath,
-    args: [MAIN, ...(options.args ?? [])],
+    // `setsid` becomes the program itself, so that the process id stays the server's.
+    command: options.ownGroup ? 'setsid' : process.execPath,
+    args: [...(options.ownGroup ? [process.execPath] : []), MAIN, ...(options.args ?? [])],
     env: environment(options),
     cwd: options.cwd ?? tmpdir(),
     stderr: 'inherit' as const,

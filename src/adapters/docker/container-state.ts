@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
+import { type Readable } from 'node:stream';
 import { type Ending } from '../../runs/executor.ts';
-import { statusOf } from './engine-errors.ts';
+import { bounded, statusOf } from './engine-errors.ts';
 import { patiently, type Patience } from './patience.ts';
 
 export type State = Docker.ContainerInspectInfo['State'];
@@ -14,7 +15,7 @@ export async function inspect(
   patience: Patience,
 ): Promise<Docker.ContainerInspectInfo | null> {
   try {
-    return await patiently(patience, () => container.inspect());
+    return await patiently(patience, () => container.inspect(bounded()));
   } catch (error) {
     if (statusOf(error) === 404) return null;
     throw error;
@@ -37,9 +38,11 @@ export function endingOf(state: State | null, now: number): Ending {
     const error = 'the container was removed by somebody else before its end was read';
     return { exit_code: null, finished_at: timeOf(state?.FinishedAt) ?? now, out_of_memory: false, error };
   }
+  // The engine notes the start after the fact, so that a very short run seems to end a little before it.
+  const finished_at = Math.max(timeOf(state.FinishedAt) ?? now, timeOf(state.StartedAt) ?? 0);
   return {
     exit_code: state.ExitCode,
-    finished_at: timeOf(state.FinishedAt) ?? now,
+    finished_at,
     out_of_memory: state.OOMKilled,
     error: state.Error === '' ? null : state.Error,
   };
@@ -62,7 +65,27 @@ export async function untilOver(
   }
 }
 
-/** Settles when the container ends, or the engine cannot say. Never rejects. */
-export function askToWait(container: Docker.Container): Promise<unknown> {
-  return container.wait().catch(() => null);
+/**
+ * Resolves when the container ends: true if the engine said so, false if the connection broke. Read as a stream,
+ * because the engine sends the head of this answer at once, and the client would wait for ever for a body that a
+ * broken connection cut off.
+ */
+export function askToWait(container: Docker.Container): Promise<boolean> {
+  const path = `/containers/${container.id}/wait?`;
+  const request = { path, method: 'POST', isStream: true, statusCodes: { 200: true } };
+  return new Promise((resolve) => {
+    const modem = container.modem as Modem;
+    modem.dial(request, (error, body) => {
+      if (error !== null || body === undefined) return resolve(false);
+      let bytes = 0;
+      body.on('data', (chunk: Uint8Array) => (bytes += chunk.length));
+      body.on('end', () => resolve(bytes > 0));
+      body.on('error', () => resolve(false));
+      body.on('close', () => resolve(false));
+    });
+  });
+}
+
+interface Modem {
+  dial(options: object, done: (error: unknown, body?: Readable) => void): void;
 }

@@ -5,7 +5,7 @@ import { dockerConfigDir, type EndpointHints } from './endpoints.ts';
 import { createEngine } from './engine.ts';
 import { engineError } from './engine-errors.ts';
 import { launch, removeIfUnstarted } from './launch.ts';
-import { findLeftover } from './leftovers.ts';
+import { discard, findLeftover } from './leftovers.ts';
 import { type OutputOptions } from './output.ts';
 import { findImage, pullImage } from './pull.ts';
 
@@ -66,6 +66,7 @@ export function createDockerExecutor(options: DockerExecutorOptions): Executor {
     find: (run_id) => use('look up a run', (docker) => findLeftover(docker, run_id)),
     removeUnstarted: (ref) =>
       use('remove a container', (docker) => removeIfUnstarted(docker.getContainer(ref), (call) => call())),
+    discard: (ref) => use('remove a container', (docker) => discard(docker.getContainer(ref))),
     adopt: (_run_id, ref, sink) =>
       use('adopt a run', (docker) => adoptContainer(docker.getContainer(ref), reading(sink))),
   };

@@ -66,3 +66,10 @@ export function launchError(error: unknown, act: string): AppError {
     cause: error,
   });
 }
+
+const ANSWER_MS = 30_000;
+
+/** Options of a short question: an engine that hangs, or breaks off within its answer, counts as unreachable. */
+export function bounded(): { abortSignal: AbortSignal } {
+  return { abortSignal: AbortSignal.timeout(ANSWER_MS) };
+}

@@ -22,7 +22,7 @@ export async function holdContainer(
       ? endingOf(facts?.State ?? null, patience.clock.now())
       : untilOver(container, waiting, patience),
   );
-  const output = readOutput(container, { attached, over }, options);
+  const output = readOutput(container, { attached, over, answered: waiting }, options);
   const ending = endingWithOutput(over, output);
   // Whoever asks for the ending sees its rejection; nobody asking yet must not end the process.
   ending.catch(() => undefined);

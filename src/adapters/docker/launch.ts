@@ -4,7 +4,7 @@ import { AppError } from '../../shared/errors.ts';
 import { type Execution, type LaunchSpec } from '../../runs/executor.ts';
 import { containerName, containerOptions } from './container-spec.ts';
 import { isOver } from './container-state.ts';
-import { engineGone, isUnreachable, launchError, statusOf, wordsOf } from './engine-errors.ts';
+import { bounded, engineGone, isUnreachable, launchError, statusOf, wordsOf } from './engine-errors.ts';
 import { holdContainer } from './execution.ts';
 import { type OutputOptions } from './output.ts';
 import { patiently } from './patience.ts';
@@ -82,7 +82,7 @@ type Caller = <T>(call: () => Promise<T>) => Promise<T>;
  */
 export async function removeIfUnstarted(container: Docker.Container, call: Caller): Promise<boolean> {
   try {
-    const { State } = await call(() => container.inspect());
+    const { State } = await call(() => container.inspect(bounded()));
     if (State.Running || isOver(State)) return false;
     await call(() => container.remove({ v: true }));
     return true;
@@ -96,7 +96,7 @@ export async function removeIfUnstarted(container: Docker.Container, call: Calle
 /** After a refused removal: true if another removal is under way, false if the container runs. */
 async function gone(container: Docker.Container): Promise<boolean> {
   try {
-    const { State } = await container.inspect();
+    const { State } = await container.inspect(bounded());
     return State.Dead || State.Status === 'removing';
   } catch (error) {
     if (statusOf(error) === 404) return true;

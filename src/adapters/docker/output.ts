@@ -8,7 +8,7 @@ import { patiently, type Patience } from './patience.ts';
 import { pump, type Room } from './pump.ts';
 import { type ByteWriter, createTally } from './tally.ts';
 
-/** An attach stream also ends when its connection breaks: the container's end must follow within this time. */
+/** A container's end follows the end of its output within this time, unless it closed its output early. */
 const END_FOLLOWS_MS = 1000;
 const BROKEN_PAUSE_MS = 200;
 
@@ -26,13 +26,22 @@ export interface OutputReader {
   detach(): void;
 }
 
+export interface OutputSource {
+  /** The attached stream; null: read the log from its start. */
+  attached: Readable | null;
+  /** Settles when the container is over. */
+  over: Promise<unknown>;
+  /** True: the engine itself reported the end on an unbroken connection. */
+  answered: Promise<boolean>;
+}
+
 /**
  * Hands a container's output to the sink: live from the attached stream, and after a stall or a broken
  * connection (or with none attached) from the engine's log, skipping what was handed over before.
  */
 export function readOutput(
   container: Docker.Container,
-  source: { attached: Readable | null; over: Promise<unknown> },
+  source: OutputSource,
   options: OutputOptions,
 ): OutputReader {
   const given = new AbortController();
@@ -51,7 +60,7 @@ export function readOutput(
         signal: given.signal,
       });
       if (outcome === 'given up') return;
-      if (outcome === 'end' && (live === null || (await follows(source.over, options.patience)))) return;
+      if (outcome === 'end' && (live === null || (await isTrueEnd(source, options.patience)))) return;
       options.log('warn', 'reading the output of a container again', { container: container.id, outcome });
       if (outcome === 'stalled') await untilRoom(options.sink, given.signal);
       else if (live === null) await options.patience.clock.sleep(BROKEN_PAUSE_MS);
@@ -111,10 +120,13 @@ async function untilRoom(sink: OutputSink, signal: AbortSignal): Promise<void> {
   await Promise.race([sink.drain().catch(() => undefined), aborted]);
 }
 
-/** True if the container is over soon after its output ended; false: it runs on, so its log must be read. */
-async function follows(over: Promise<unknown>, { clock }: Patience): Promise<boolean> {
+/**
+ * An attached stream also ends when its connection breaks, without a sign. It is the true end if the container is
+ * over soon after and the engine said so on a connection that never broke; else the log must be read.
+ */
+async function isTrueEnd({ over, answered }: OutputSource, { clock }: Patience): Promise<boolean> {
   const won = new AbortController();
-  const ended = over.then(() => true);
+  const ended = over.then(() => answered);
   const late = clock.sleep(END_FOLLOWS_MS, won.signal).then(() => false);
   try {
     return await Promise.race([ended, late]);

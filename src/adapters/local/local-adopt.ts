@@ -2,11 +2,22 @@ import { type Clock } from '../../shared/ports.ts';
 import { type Ending, type Execution, type Leftover } from '../../runs/executor.ts';
 import { RUN_VARIABLE } from './local-launch.ts';
 import { stopGroup, untilGroupGone } from './process-group.ts';
-import { groupMembers, processesWithEnv, startedAt, statNow } from './process-table.ts';
+import { groupMembers, type ProcessStat, processesWithEnv, startedAt, statNow } from './process-table.ts';
+
+const SECOND_LOOK_MS = 30;
 
 /** Looks for processes that carry the run's id in their environment (Linux; elsewhere none can be seen). */
-export async function findLocally(run_id: string, uid: number): Promise<Leftover> {
-  const [oldest] = await processesWithEnv(`${RUN_VARIABLE}=${run_id}`, uid);
+export async function findLocally(
+  run_id: string,
+  { uid, clock }: { uid: number; clock: Clock },
+): Promise<Leftover> {
+  const look = (): Promise<ProcessStat[]> => processesWithEnv(`${RUN_VARIABLE}=${run_id}`, uid);
+  let [oldest] = await look();
+  if (oldest === undefined) {
+    // A process shows no environment in the instant in which it replaces its program.
+    await clock.sleep(SECOND_LOOK_MS);
+    [oldest] = await look();
+  }
   if (oldest === undefined) return { state: 'absent' };
   // The leader may be gone while its children live on; the group keeps its number.
   const start = (statNow(oldest.group) ?? oldest).start;

@@ -32,9 +32,11 @@ export function createLocalExecutor(options: LocalExecutorOptions): Executor {
       });
     },
     start: (spec, sink) => launchLocally(spec, sink, times),
-    find: (run_id) => findLocally(run_id, process.getuid?.() ?? -1),
+    find: (run_id) => findLocally(run_id, { uid: process.getuid?.() ?? -1, clock }),
     // A process is never created without being started.
     removeUnstarted: async () => true,
+    // An ended process group leaves nothing.
+    discard: async () => undefined,
     adopt: (run_id, ref) => adoptLocally(run_id, ref, clock),
   };
 }

@@ -5,7 +5,7 @@ import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 import { type Clock } from '../../shared/ports.ts';
 import { type Ending, type Execution, type LaunchSpec, type OutputSink } from '../../runs/executor.ts';
 import { type Pipes, readPipes } from './pipes.ts';
-import { signalGroup, stopGroup } from './process-group.ts';
+import { signalGroup, stopGroup, untilGroupGone } from './process-group.ts';
 import { statNow } from './process-table.ts';
 
 /** Marks the processes of a run, so that a later process finds them. */
@@ -104,7 +104,7 @@ async function untilEnded(child: Started, pipes: Pipes, times: LocalTimes): Prom
   const words = exit.signal === null ? [] : [`it was ended by ${exit.signal}`];
   if (held) {
     pipes.close();
-    signalGroup(child.pid, 'SIGKILL');
+    await endRest(child.pid, times);
     words.push('background processes still held its output and were ended');
   }
   return {
@@ -113,6 +113,14 @@ async function untilEnded(child: Started, pipes: Pipes, times: LocalTimes): Prom
     out_of_memory: false,
     error: words.length === 0 ? null : words.join('; '),
   };
+}
+
+/** Kills what is left of a group and sees it go, but waits no longer than the pipes were given. */
+async function endRest(group: number, { clock, lingerMs }: LocalTimes): Promise<void> {
+  if (!signalGroup(group, 'SIGKILL')) return;
+  const settled = new AbortController();
+  await Promise.race([untilGroupGone(group, clock), clock.sleep(lingerMs, settled.signal)]);
+  settled.abort();
 }
 
 /** After the leader's exit: true if its pipes did not end in time, not counting pauses that the sink asked for. */

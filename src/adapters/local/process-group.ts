@@ -17,7 +17,9 @@ export function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL' | 0): b
 
 /** Resolves when no living process of the group remains. */
 export async function untilGroupGone(group: number, clock: Clock): Promise<void> {
-  while ((await groupMembers(group)).length > 0) await clock.sleep(POLL_MS);
+  for (let pause = 10; (await groupMembers(group)).length > 0; pause = Math.min(pause * 2, POLL_MS)) {
+    await clock.sleep(pause);
+  }
 }
 
 export interface GroupStop {

@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Database, Statement } from 'better-sqlite3';
 import { canonicalJson, type JsonObject } from '../../shared/json.ts';
+import { commitment, GENESIS, linkHash } from '../../runs/chain.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 
 const RUN_COLUMNS = [
@@ -17,8 +18,9 @@ export interface Projection {
 }
 
 export function createProjection(db: Database): Projection {
+  const lastEvent = db.prepare('SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1');
   const insertEvent = db.prepare(
-    'INSERT INTO events (at, kind, run_id, facts, commitments) VALUES (?, ?, ?, ?, ?)',
+    'INSERT INTO events (seq, at, kind, run_id, facts, commitments, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
   );
   const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
@@ -36,10 +38,12 @@ export function createProjection(db: Database): Projection {
     read,
     append(event) {
       const { commitments, values } = commit(event.private);
-      const { lastInsertRowid } = insertEvent.run(
-        event.at, event.kind, event.run_id, canonicalJson(event.facts), canonicalJson(commitments),
-      ); // prettier-ignore
-      for (const { name, salt, value } of values) insertPrivate.run(lastInsertRowid, name, salt, value);
+      const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
+      const { at, kind, run_id, facts } = event;
+      const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
+      const stored = [canonicalJson(facts), canonicalJson(commitments), link.prev, linkHash(link)];
+      insertEvent.run(link.seq, at, kind, run_id, ...stored);
+      for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
       const run = applyEvent(read(event.run_id), event);
       writeRun.run(columnsOf(run));
       names(run);
@@ -56,9 +60,8 @@ function commit(members: JsonObject): {
   const commitments: Record<string, string> = {};
   const values = Object.entries(members).map(([name, member]) => {
     const salt = randomBytes(16);
-    const value = canonicalJson(member);
-    commitments[name] = createHmac('sha256', salt).update(value).digest('hex');
-    return { name, salt, value };
+    commitments[name] = commitment(salt, member);
+    return { name, salt, value: canonicalJson(member) };
   });
   return { commitments, values };
 }

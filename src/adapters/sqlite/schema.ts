@@ -6,12 +6,14 @@ export const SCHEMA_VERSION = 1;
 // Events are the truth; every other table is a projection or working state that may be rebuilt or lost.
 const TABLES = `
 CREATE TABLE events (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
   kind TEXT NOT NULL,
   run_id TEXT NOT NULL,
   facts TEXT NOT NULL,
-  commitments TEXT NOT NULL
+  commitments TEXT NOT NULL,
+  prev TEXT NOT NULL,
+  hash TEXT NOT NULL
 );
 CREATE INDEX events_by_run ON events (run_id, seq);
 CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;

@@ -8,7 +8,7 @@ import { AppError, codeOf } from '../../shared/errors.ts';
  * leaves the workspace, as written or through a link. `root` is the workspace's own real path.
  */
 export async function containedPath(root: string, relative: string): Promise<string | null> {
-  if (!staysBelow(relative)) throw outside(relative, 'is not a path inside the workspace');
+  checkRelative(relative);
   let real: string;
   try {
     real = await realpath(join(root, relative));
@@ -20,6 +20,12 @@ export async function containedPath(root: string, relative: string): Promise<str
     throw outside(relative, 'is a link that leads out of the workspace');
   }
   return real;
+}
+
+/** Refuses a path that leaves its folder as written; do this before the path is joined to anything. */
+export function checkRelative(path: string): string {
+  if (!staysBelow(path)) throw outside(path, 'is not a path inside the workspace');
+  return path;
 }
 
 function outside(relative: string, what: string): AppError {

@@ -4,7 +4,7 @@ import { AppError } from '../../shared/errors.ts';
 import { findBlock } from '../../workspaces/find.ts';
 import type { LocatedFile } from '../../workspaces/workspace-store.ts';
 import type { Workspace } from '../../workspaces/workspace.ts';
-import { containedPath } from './contained.ts';
+import { checkRelative, containedPath } from './contained.ts';
 import { digestFile } from './digest.ts';
 
 export interface Located extends LocatedFile {
@@ -46,19 +46,19 @@ function artifactsOf({ config }: Workspace, block: Block): string {
 }
 
 /** polycrate-cli facts 4.9; none: the image's own `/etc/ansible/hosts` is used. */
-export function inventoryOf(workspace: Workspace, block: Block): Promise<Located | null> {
+export async function inventoryOf(workspace: Workspace, block: Block): Promise<Located | null> {
   const owner = ownerOf(workspace, block, 'inventory');
   return firstOf(workspace.path, [
-    `${artifactsOf(workspace, owner)}/${owner.inventory.filename ?? 'inventory.yml'}`,
+    `${artifactsOf(workspace, owner)}/${checkRelative(owner.inventory.filename ?? 'inventory.yml')}`,
     workspace.inventory ?? 'inventory.yml',
   ]);
 }
 
 /** polycrate-cli facts 4.9 and, newer, the secrets folder; the user's own kubeconfig is never used. */
-export function kubeconfigOf(workspace: Workspace, block: Block): Promise<Located | null> {
+export async function kubeconfigOf(workspace: Workspace, block: Block): Promise<Located | null> {
   const owner = ownerOf(workspace, block, 'kubeconfig');
   const { artifactsroot, blocksroot } = workspace.config;
-  const filename = owner.kubeconfig.filename ?? 'kubeconfig.yml';
+  const filename = checkRelative(owner.kubeconfig.filename ?? 'kubeconfig.yml');
   return firstOf(workspace.path, [
     `${artifactsOf(workspace, owner)}/${filename}`,
     `${artifactsroot}/secrets/${owner.name}/${filename}`,

@@ -1,0 +1,26 @@
+import { rm } from 'node:fs/promises';
+import type { App } from '../../compose.ts';
+import { cancelRun } from '../../runs/cancel.ts';
+
+const PATIENCE_MS = 15_000;
+const LOOK_MS = 500;
+
+/**
+ * Ends what an interrupted story left open, waits until every supervisor has cleaned up behind its run, and
+ * removes the folder. `app` is wired to the demo's own ledger.
+ */
+export async function tidy({ services, supervisor, server, close }: App, folder: string): Promise<void> {
+  const caller = { principal: server.principal, client: null };
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  for (const { run_id } of await services.leases.list()) {
+    await cancelRun(services, { run_id, reason: 'the demo ends', caller, signal });
+  }
+  while ((await services.leases.list()).length > 0 && !signal.aborted) {
+    await services.watch.changed(LOOK_MS, signal);
+    await supervisor.recover();
+  }
+  await supervisor.idle();
+  await close();
+  // A supervisor that has just ended may be closing its files.
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+}

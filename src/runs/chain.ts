@@ -1,0 +1,31 @@
+import { createHmac } from 'node:crypto';
+import { canonicalJson, sha256, type Json, type JsonObject } from '../shared/json.ts';
+
+// The bytes that are hashed, as FORMAT.md describes them for a second implementation.
+
+/** `prev` of the first event of a ledger. */
+export const GENESIS = '0'.repeat(64);
+
+/** One link of the chain: what a stored event says, without its private values. */
+export interface Link {
+  /** Counts from 1 without gaps over all processes that write the ledger. */
+  seq: number;
+  at: number;
+  kind: string;
+  run_id: string;
+  facts: JsonObject;
+  /** Name of each private value → HMAC-SHA256 under its salt, hex. */
+  commitments: { [name: string]: string };
+  /** Hash of the event before. */
+  prev: string;
+}
+
+/** SHA-256 over the canonical bytes of a link, hex. */
+export function linkHash({ seq, at, kind, run_id, facts, commitments, prev }: Link): string {
+  return sha256(canonicalJson({ format: 1, seq, at, kind, run_id, facts, private: commitments, prev }));
+}
+
+/** What stands in an event for a private value; without salt and value nobody can tell which it was. */
+export function commitment(salt: Uint8Array, value: Json): string {
+  return createHmac('sha256', salt).update(canonicalJson(value)).digest('hex');
+}
