@@ -75,7 +75,7 @@ describeWithEngine('at the same time', () => {
     for (const { data } of answers) expect(data).toMatchObject({ finished: true, succeeded: true });
     expect(await workspace.written('marks/same')).toBe('ran\n');
     const other = await start(second, 'same', { ...request, reason: 'something else' });
-    expect(other.error).toMatchObject({ code: 'key_reused', details: { run_id: answers[0]!.data.run.id } });
+    expect(other.error).toMatchObject({ code: 'key_reused', details: { run_id: answers[0].data.run.id } });
   });
 
   it('a second run of one block is refused with the first, unless it may be concurrent', async () => {
