@@ -97,7 +97,8 @@ function consent({ action }: Plan, { mode }: OperatorLimits): Decision {
       };
 }
 
-function imageAllowed(reference: string, allowed: readonly string[]): boolean {
+/** `*` at the end of a pattern stands for anything. */
+export function imageAllowed(reference: string, allowed: readonly string[]): boolean {
   return allowed.some((pattern) =>
     pattern.endsWith('*') ? reference.startsWith(pattern.slice(0, -1)) : reference === pattern,
   );
