@@ -105,7 +105,7 @@ export function imageAllowed(reference: string, allowed: readonly string[]): boo
 }
 
 function mountAllowed({ host }: Mount, workspace: string, allowed: readonly string[]): boolean {
-  return [workspace, ...allowed].some(
-    (folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`),
-  );
+  return [workspace, ...allowed]
+    .map((folder) => folder.replace(/\/$/, ''))
+    .some((folder) => host === folder || host.startsWith(`${folder}/`));
 }

@@ -14,7 +14,7 @@ import { type Execution, type Executor, type LaunchSpec } from '../../src/runs/e
 import { describeWithEngine, TEST_IMAGE } from '../support/engine.ts';
 import { clock, collect, gated, launchSpec, quiet } from './executor-support.ts';
 import { describeExecutor } from './executor.contract.ts';
-import { openEngineProxy } from './executor-engine-proxy.ts';
+import { openEngineProxy } from '../support/engine-proxy.ts';
 
 const LEDGER = `contract-${randomUUID()}`;
 

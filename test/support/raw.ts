@@ -60,8 +60,8 @@ export function startRaw({ home, env, capabilities, spawn: more }: RawOptions): 
   const waiting = new Map<number, (message: Message) => void>();
   let errors = '';
   let last = 0;
-  server.stderr!.on('data', (chunk) => (errors += String(chunk)));
-  createInterface({ input: server.stdout! }).on('line', (line) => {
+  server.stderr.on('data', (chunk) => (errors += String(chunk)));
+  createInterface({ input: server.stdout }).on('line', (line) => {
     lines.push(line);
     const message = parsed(line);
     if (typeof message?.id !== 'number' || message.method !== undefined) return;
@@ -76,7 +76,7 @@ export function startRaw({ home, env, capabilities, spawn: more }: RawOptions): 
     stderr: () => errors,
     nextId: () => ++last,
     send: (line) =>
-      void server.stdin!.write(
+      void server.stdin.write(
         `${typeof line === 'string' ? line : JSON.stringify({ jsonrpc: '2.0', ...line })}\n`,
       ),
     answer(id) {
@@ -98,7 +98,7 @@ export function startRaw({ home, env, capabilities, spawn: more }: RawOptions): 
     call: (name, args = {}, extra = {}) => raw.request('tools/call', { name, arguments: args, ...extra }),
     async end() {
       const began = performance.now();
-      server.stdin!.end();
+      server.stdin.end();
       const [code] = await exited;
       return { code, ms: performance.now() - began };
     },
