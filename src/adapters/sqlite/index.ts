@@ -1,6 +1,8 @@
 import type { RunHistory } from '../../history/search.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { ActionRun } from '../../runs/action-run.ts';
 import { createRpc } from './rpc.ts';
+import type { SyncPage } from './search.ts';
 
 export interface SqliteLedger {
   ledger: RunLedger;
@@ -43,7 +45,11 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       give: (guard, how) => write('leaseGive', guard, how),
     },
     history: {
-      search: (query) => reader.call('search', query),
+      async search(query) {
+        const { records, ...page } = await reader.call<SyncPage>('search', query);
+        return { ...page, runs: records.map((record) => JSON.parse(record) as ActionRun) };
+      },
+      missing: (wanted) => reader.call('missing', wanted),
       names: (column, limit) => reader.call('names', column, limit),
       retriggersOf: (run_id, limit) => reader.call('retriggersOf', run_id, limit),
       ids: (prefix, limit) => reader.call('ids', prefix, limit),
