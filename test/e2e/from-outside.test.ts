@@ -47,8 +47,12 @@ describeWithEngine('with containers', () => {
   ] as const)('a container that somebody else %s is recorded as it was seen', async (_what, how, seen) => {
     const server = await connect({ home: home.path, env: trusted(workspace) });
     const run_id = await startReady(server, 'busy');
-    const { data } = await server.call('get_action_run', { run_id });
-    const container = docker.getContainer(data.run.executor.container as string);
+    // Output may be stored a moment before the start is.
+    const id = await until('the container of the record', async () => {
+      const { data } = await server.call('get_action_run', { run_id });
+      return data.run.executor.container as string | null;
+    });
+    const container = docker.getContainer(id);
     await (how === 'kill' ? container.kill() : container.remove({ force: true }));
     await server.call('wait_for_action_run', { run_id });
     const { run } = (await server.call('get_action_run', { run_id })).data;

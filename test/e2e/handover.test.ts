@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine } from '../support/engine.ts';
 import { openGatedRegistry } from '../support/gated-registry.ts';
@@ -76,6 +77,40 @@ describeWithEngine('a run outlives', () => {
     const { data } = await call('read_action_run_log', { run_id, lines: 1 });
     return data.total_lines > more_than ? data.total_lines : null;
   }
+});
+
+describeWithEngine('a client that closes in the middle of a launch', () => {
+  const blocks = [0, 8, 20, 45, 90].map((ms) => ({ ms, block: `after-${ms}` }));
+  let workspace: ScriptWorkspace;
+  beforeAll(async () => {
+    const script = { run: `${MARK}; echo here` };
+    workspace = await scriptWorkspace(Object.fromEntries(blocks.map(({ block }) => [block, script])));
+  });
+  afterAll(() => workspace.remove());
+
+  it.concurrent.each(blocks)(
+    '$ms ms after the intent was stored has started it once',
+    async ({ ms, block }) => {
+      const home = await tempFolder('launching');
+      const server = { home: home.path, env: trusted(workspace) };
+      const first = await connect(server);
+      await first.call('get_status');
+      void first.call('run_action', { workspace: 'scripts', block, action: 'run' }).catch(() => undefined);
+      const run_id = await until(
+        'an intent',
+        () => rows(home.path, 'SELECT id FROM runs')[0]?.['id'] as string,
+      );
+      await pause(ms);
+      await first.close();
+      const second = await connect(server);
+      const ended = await second.call('wait_for_action_run', { run_id, wait_seconds: 30 });
+      expect(ended.data).toMatchObject({ succeeded: true, run: { exit_code: 0 }, log_tail: ['here'] });
+      expect(await workspace.written(`marks/${block}`)).toBe('ran\n');
+      expect(await settledTraces(home.path, [second.pid])).toEqual(NOTHING);
+      await second.close();
+      await home.remove();
+    },
+  );
 });
 
 describeWithEngine('a run whose image is still being pulled', () => {

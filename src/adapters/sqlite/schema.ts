@@ -18,6 +18,8 @@ CREATE TABLE events (
 CREATE INDEX events_by_run ON events (run_id, seq);
 CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_never_leave BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_never_give_way BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
+  BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TABLE event_private (
   seq INTEGER NOT NULL,
   name TEXT NOT NULL,

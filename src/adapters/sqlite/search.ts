@@ -41,6 +41,9 @@ export interface SyncHistory {
 }
 
 export function createSyncHistory(db: Database): SyncHistory {
+  db.function('fold', { deterministic: true }, (text: unknown) =>
+    typeof text === 'string' ? text.toLowerCase() : null,
+  );
   const statements = createStatements(db);
   // One view of the ledger for page and counts, whatever is written meanwhile.
   const inOneView = db.transaction((query: RunQuery) => search(statements, query));
@@ -157,21 +160,30 @@ function marks(values: readonly Value[]): string {
   return values.map(() => '?').join(', ');
 }
 
-/** A `from` reference matches with or without its registry host and with or without its version. */
+/** A `from` reference matches with or without the parts before its last one and with or without its version. */
 function addOrigin(where: Where, from: string | undefined): void {
   if (from === undefined) return;
   const versioned = /:[^/]*$/.test(from);
   const like = escapeLike(from);
-  const shapes = versioned ? [like, `%/${like}`] : [like, `${like}:%`, `%/${like}`, `%/${like}:%`];
-  where.clauses.push(`(${shapes.map(() => "block_from LIKE ? ESCAPE '\\'").join(' OR ')})`);
-  where.values.push(...shapes);
+  const is = "block_from LIKE ? ESCAPE '\\'";
+  const exact = [like, `%/${like}`];
+  // What follows a version's colon holds no slash: that would be a port.
+  const loose = versioned ? [] : exact.map((shape) => `${shape}:%`);
+  where.clauses.push(
+    `(${[...exact.map(() => is), ...loose.map(() => `(${is} AND NOT ${is})`)].join(' OR ')})`,
+  );
+  where.values.push(...exact, ...loose.flatMap((shape) => [shape, `${shape}/%`]));
 }
 
+/** SQLite's LIKE folds the case of ASCII only, so other words are compared by a function of ours. */
 function addText(where: Where, words: string | undefined): void {
   if (words === undefined) return;
   const columns = ['reason', 'block', 'action', 'workspace', 'status_reason'];
-  where.clauses.push(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`);
-  where.values.push(...columns.map(() => `%${escapeLike(words)}%`));
+  const ascii = /^[\x20-\x7e]*$/.test(words);
+  const clause = (column: string): string =>
+    ascii ? `${column} LIKE ? ESCAPE '\\'` : `instr(fold(${column}), ?)`;
+  where.clauses.push(`(${columns.map(clause).join(' OR ')})`);
+  where.values.push(...columns.map(() => (ascii ? `%${escapeLike(words)}%` : words.toLowerCase())));
 }
 
 function escapeLike(value: string): string {
