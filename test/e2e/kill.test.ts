@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine } from '../support/engine.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
+import { connect, type Connection } from '../support/mcp.ts';
 import { counted, counting, wholeLog } from '../support/numbered-log.ts';
 import {
   MARK,
@@ -13,6 +13,7 @@ import {
   type Scripts,
 } from '../support/script-workspace.ts';
 import {
+  createHomes,
   kill9,
   NOTHING,
   rows,
@@ -129,50 +130,55 @@ const MOMENTS: Moment[] = [
 /** Blocks of a workspace of their own each, so that no run is in another's way. */
 const blockOf = (moment: Moment): string => `at-${MOMENTS.indexOf(moment)}`;
 
+const homes = createHomes();
+
 describeWithEngine('kill -9 of the server', () => {
   let workspace: ScriptWorkspace;
   beforeAll(async () => {
     const blocks = MOMENTS.map((moment): [string, Scripts[string]] => [blockOf(moment), ACTIONS]);
     workspace = await scriptWorkspace(Object.fromEntries(blocks));
   });
-  afterAll(() => workspace.remove());
+  afterAll(async () => {
+    await homes.removeAll();
+    await workspace.remove();
+  });
 
   describe.concurrent('leaves nothing untold and nothing behind', () => {
-    it.each(MOMENTS)('$when, after which there is $then', async (moment) => {
-      const folder = await tempFolder('killed');
-      const home = folder.path;
-      const block = blockOf(moment);
-      const server = { home, env: trusted(workspace) };
-      const [first, engine] = await Promise.all([connect(server), watchEngine(home)]);
-      await first.call('get_status');
-      const target = { workspace: 'scripts', block, action: moment.action, wait_seconds: 50 };
-      void first.call('run_action', target).catch(() => undefined);
-      const run_id = (): Promise<string> =>
-        until('an intent', () => rows(home, 'SELECT id FROM runs')[0]?.['id'] as string | undefined);
-      await moment.comes({ home, block, first, engine, run_id });
-      await kill9(first);
-
-      const second = await connect(server);
-      await workspace.enough(block);
-      const { data } = await second.call('search_action_runs', { include_excluded: true });
-      const runs = await Promise.all(
-        data.runs.map(async ({ id }: { id: string }) => {
-          await second.call('wait_for_action_run', { run_id: id, wait_seconds: 30 });
-          return (await second.call('get_action_run', { run_id: id })).data.run;
-        }),
-      );
-      await Promise.all(runs.map((run) => expectTruth(second, run, moment.action)));
-      const launched = runs.filter((run) => run.launched).length;
-      if (moment.then !== 'anything') expect(runs).toHaveLength(1);
-      if (moment.then === 'a launch') expect(launched).toBe(1);
-      expect(await workspace.written(`marks/${block}`)).toBe('ran\n'.repeat(launched));
-      expect(engine.count('start')).toBe(launched);
-      expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
-      engine.close();
-      await second.close();
-      await folder.remove();
-    });
+    for (const moment of MOMENTS) it(moment.when, () => killedAt(moment));
   });
+
+  async function killedAt(moment: Moment): Promise<void> {
+    const home = await homes.make('killed');
+    const block = blockOf(moment);
+    const server = { home, env: trusted(workspace) };
+    const [first, engine] = await Promise.all([connect(server), watchEngine(home)]);
+    await first.call('get_status');
+    const target = { workspace: 'scripts', block, action: moment.action, wait_seconds: 50 };
+    void first.call('run_action', target).catch(() => undefined);
+    const run_id = (): Promise<string> =>
+      until('an intent', () => rows(home, 'SELECT id FROM runs')[0]?.['id'] as string | undefined);
+    await moment.comes({ home, block, first, engine, run_id });
+    await kill9(first);
+
+    const second = await connect(server);
+    await workspace.enough(block);
+    const { data } = await second.call('search_action_runs', { include_excluded: true });
+    const runs = await Promise.all(
+      data.runs.map(async ({ id }: { id: string }) => {
+        await second.call('wait_for_action_run', { run_id: id, wait_seconds: 30 });
+        return (await second.call('get_action_run', { run_id: id })).data.run;
+      }),
+    );
+    await Promise.all(runs.map((run) => expectTruth(second, run, moment.action)));
+    const launched = runs.filter((run) => run.launched).length;
+    if (moment.then !== 'anything') expect(runs).toHaveLength(1);
+    if (moment.then === 'a launch') expect(launched).toBe(1);
+    expect(await workspace.written(`marks/${block}`)).toBe('ran\n'.repeat(launched));
+    expect(engine.count('start')).toBe(launched);
+    expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
+    engine.close();
+    await second.close();
+  }
 });
 
 /** What the record says is what happened: the container's own exit code and everything it wrote. */
