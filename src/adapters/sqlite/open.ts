@@ -26,6 +26,8 @@ const NETWORK_FILE_SYSTEMS = new Map([
   [0xff534d42, 'CIFS'],
 ]);
 
+export const LEDGER_FILE = 'ledger.db';
+
 export interface OpenLedger {
   db: Database;
   file: string;
@@ -37,7 +39,7 @@ export interface OpenLedger {
 
 /** Opens or creates `home/ledger.db` with full durability. Throws `ledger_unavailable` with what helps. */
 export function openLedger(home: string): OpenLedger {
-  const file = join(home, 'ledger.db');
+  const file = join(home, LEDGER_FILE);
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
     refuseNetworkFileSystem(home);
