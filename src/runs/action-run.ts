@@ -137,7 +137,10 @@ export function foldEvent(run: ActionRun | null, event: RunEvent): ActionRun {
     return record as unknown as ActionRun;
   }
   for (const patch of [event.facts, event.private]) {
-    for (const [path, value] of Object.entries(patch)) setPath(record, path.split('.'), value);
+    for (const [path, value] of Object.entries(patch)) {
+      if (path.includes('.')) setPath(record, path.split('.'), value);
+      else record[path] = value;
+    }
   }
   return record as unknown as ActionRun;
 }

@@ -1,4 +1,4 @@
-import { canonicalJson, isObject, type Json, type JsonObject } from '../shared/json.ts';
+import { isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
 import { foldEvent, type ActionRun, type RunEvent } from './action-run.ts';
 import type { StoredEvent, StoredValue } from './chain.ts';
 import type { Finding } from './verify.ts';
@@ -6,11 +6,15 @@ import type { Finding } from './verify.ts';
 type Cell = string | number | null;
 export type Row = Record<string, Cell>;
 
+export type PlainValue = Pick<StoredValue, 'name' | 'value'>;
+
 /** Everything that is stored about one run, events in their order. */
 export interface RunParts {
   run_id: string;
-  events: readonly { event: StoredEvent; values: readonly StoredValue[] }[];
+  events: readonly { event: StoredEvent; values: readonly PlainValue[] }[];
   row: Row | null;
+  /** The record as the table holds it, JSON. */
+  record: Cell;
   /** What the look-up tables hold, each entry as one text. */
   people: readonly string[];
   aliases: readonly string[];
@@ -20,6 +24,7 @@ export interface RunParts {
 
 /** How a store derives its tables from a record. */
 export interface Projector {
+  /** The columns beside the record itself. */
   row(run: ActionRun): Row;
   people(run: ActionRun): string[];
   aliases(run: ActionRun): string[];
@@ -33,7 +38,7 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
     const says = `run ${run_id} cannot be rebuilt from its events`;
     return found({ fault: 'row_changed', run_id, table: 'runs', says });
   }
-  if (rebuilt) checkRow({ run_id, row: rebuilt.row, stored: parts.row }, found);
+  if (rebuilt) checkRow(parts, rebuilt, found);
   else if (parts.row) found(unexpected(run_id, 'runs'));
   checkEntries({ run_id, table: 'run_people', right: rebuilt?.people, stored: parts.people }, found);
   checkEntries({ run_id, table: 'run_aliases', right: rebuilt?.aliases, stored: parts.aliases }, found);
@@ -44,6 +49,7 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
 }
 
 interface Rebuilt {
+  run: ActionRun;
   row: Row;
   people: Set<string>;
   aliases: Set<string>;
@@ -61,13 +67,13 @@ function rebuild({ events }: RunParts, projector: Projector): Rebuilt | null | '
       for (const entry of projector.people(run)) people.add(entry);
       for (const entry of projector.aliases(run)) aliases.add(entry);
     }
-    return run && { row: projector.row(run), people, aliases };
+    return run && { run, row: projector.row(run), people, aliases };
   } catch {
     return 'impossible';
   }
 }
 
-function parsed(event: StoredEvent, values: readonly StoredValue[]): RunEvent {
+function parsed(event: StoredEvent, values: readonly PlainValue[]): RunEvent {
   return {
     kind: event.kind as RunEvent['kind'],
     run_id: event.run_id,
@@ -78,32 +84,31 @@ function parsed(event: StoredEvent, values: readonly StoredValue[]): RunEvent {
 }
 
 function checkRow(
-  { run_id, row, stored }: { run_id: string; row: Row; stored: Row | null },
+  { run_id, row: stored, record }: RunParts,
+  { run, row }: Rebuilt,
   found: (finding: Finding) => void,
 ): void {
   if (!stored) {
     const says = `run ${run_id} has events but no row in runs`;
     return found({ fault: 'row_missing', run_id, table: 'runs', says });
   }
-  for (const [column, value] of Object.entries(row)) {
-    if (stored[column] === value) continue;
-    for (const field of column === 'record' ? differences(value, stored[column]) : [column]) {
-      found(changed({ run_id, table: 'runs', field }));
-    }
+  const columns = Object.keys(row).filter((column) => stored[column] !== row[column]);
+  for (const field of [...columns, ...differences({ ...run }, objectOf(record))]) {
+    found(changed({ run_id, table: 'runs', field }));
   }
 }
 
 /** The members in which two records differ, however they are written down; their order says nothing. */
-function differences(right: Cell | undefined, stored: Cell | undefined): string[] {
-  const [a, b] = [objectOf(right), objectOf(stored)];
-  if (!a || !b) return ['record'];
-  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-  return names
-    .filter((name) => canonicalJson(a[name]) !== canonicalJson(b[name]) || !(name in a && name in b))
-    .map((name) => `record.${name}`);
+function differences(right: Record<string, unknown>, stored: Record<string, unknown> | null): string[] {
+  if (!stored) return ['record'];
+  const wrong = Object.keys(right).filter(
+    (name) => !Object.hasOwn(stored, name) || !sameJson(right[name], stored[name]),
+  );
+  const added = Object.keys(stored).filter((name) => !Object.hasOwn(right, name));
+  return [...wrong, ...added].map((name) => `record.${name}`);
 }
 
-function objectOf(text: Cell | undefined): Record<string, unknown> | null {
+function objectOf(text: Cell): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(String(text));
     return isObject(value) ? value : null;

@@ -9,7 +9,7 @@ import {
   type VerifyTask,
 } from '../../runs/verify.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun, type Row } from '../../runs/verify-projection.ts';
+import { checkRun, type PlainValue, type Row } from '../../runs/verify-projection.ts';
 import { groupsById } from './group.ts';
 import { projector, RUN_COLUMNS } from './projection.ts';
 import { missingTriggers } from './schema.ts';
@@ -107,13 +107,13 @@ function checkRuns({ db, task, found, onProgress }: Parts): number {
       )
       .iterate(...(after === 0 ? [] : [{ after }])) as IterableIterator<T>;
   const total = (db.prepare('SELECT count(*) FROM runs').pluck().get() as number) || 1;
-  const values: Statement<[number], StoredValue> = db.prepare(
-    'SELECT seq, name, salt, value FROM event_private WHERE seq = ?',
+  const values: Statement<[number], PlainValue> = db.prepare(
+    'SELECT name, value FROM event_private WHERE seq = ?',
   );
   let done = 0;
   const groups = groupsById({
     events: stream<StoredEvent>('events', EVENT_COLUMNS, 'run_id, seq'),
-    rows: stream<Row & { run_id: string }>('runs', `id AS run_id, ${RUN_COLUMNS.join(', ')}`, 'id'),
+    rows: stream<Row & { run_id: string }>('runs', `id AS run_id, record, ${RUN_COLUMNS.join(', ')}`, 'id'),
     people: stream<{ run_id: string; name: string; role: string }>(
       'run_people',
       'run_id, name, role',
@@ -130,6 +130,7 @@ function checkRuns({ db, task, found, onProgress }: Parts): number {
         values: event.commitments === '{}' ? [] : values.all(event.seq),
       })),
       row: rows[0] ?? null,
+      record: rows[0]?.['record'] ?? null,
       people: people.map(({ name, role }) => `${role} ${name}`),
       aliases: aliases.map(({ alias }) => alias),
       requests: requests.map(({ at }) => at),

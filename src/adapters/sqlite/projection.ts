@@ -5,12 +5,11 @@ import { commitment, GENESIS, linkHash } from '../../runs/chain.ts';
 import type { Projector, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 
-/** Columns of `runs`. */
+/** Columns of `runs` beside the record. */
 export const RUN_COLUMNS = [
   'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
   'action', 'status', 'status_reason', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at',
   'duration_ms', 'host', 'client', 'source', 'reason', 'retrigger_of',
-  'record',
 ] as const; // prettier-ignore
 
 /** Writes events and keeps the projection in step; callers hold the transaction. */
@@ -27,7 +26,7 @@ export function createProjection(db: Database): Projection {
   const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db.prepare(
-    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')})`,
+    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)`,
   );
   const names = peopleWriter(db);
 
@@ -47,7 +46,7 @@ export function createProjection(db: Database): Projection {
       insertEvent.run(link.seq, at, kind, run_id, ...stored);
       for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
       const run = applyEvent(read(event.run_id), event);
-      writeRun.run(projector.row(run));
+      writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
       names(run);
       return run;
     },
@@ -77,7 +76,6 @@ export const projector: Projector = {
       launched: run.launched ? 1 : 0,
       host: run.hostname,
       client: run.client?.name,
-      record: JSON.stringify(run),
     };
     return Object.fromEntries<Row[string]>(RUN_COLUMNS.map((column) => [column, named[column] ?? null]));
   },
