@@ -97,14 +97,15 @@ function consent({ action }: Plan, { mode }: OperatorLimits): Decision {
       };
 }
 
-function imageAllowed(reference: string, allowed: readonly string[]): boolean {
+/** `*` at the end of a pattern stands for anything. */
+export function imageAllowed(reference: string, allowed: readonly string[]): boolean {
   return allowed.some((pattern) =>
     pattern.endsWith('*') ? reference.startsWith(pattern.slice(0, -1)) : reference === pattern,
   );
 }
 
 function mountAllowed({ host }: Mount, workspace: string, allowed: readonly string[]): boolean {
-  return [workspace, ...allowed].some(
-    (folder) => host === folder || host.startsWith(`${folder.replace(/\/$/, '')}/`),
-  );
+  return [workspace, ...allowed]
+    .map((folder) => folder.replace(/\/$/, ''))
+    .some((folder) => host === folder || host.startsWith(`${folder}/`));
 }

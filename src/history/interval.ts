@@ -138,7 +138,8 @@ function calendar(text: string, at: DateTime): Span | null {
 }
 
 function zoneOf(name: string): string {
-  if (IANAZone.isValidZone(name)) return name;
+  // Remembered by the library, unlike isValidZone's answer, which takes as long as the rest of a search.
+  if (IANAZone.create(name).isValid) return name;
   throw new AppError('invalid_argument', `timezone "${name}" is not an IANA zone`, {
     valid: ['Europe/Berlin', 'UTC'],
   });

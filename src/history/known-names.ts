@@ -1,8 +1,8 @@
 import { closest } from '../shared/names.ts';
 import { AppError } from '../shared/errors.ts';
-import type { NameColumn, RunFilters, RunHistory } from './search.ts';
+import type { NameColumn, NamedThing, RunFilters, RunHistory } from './search.ts';
 
-/** More distinct names than this are not compared: the question is then answered as it stands. */
+/** Candidates for a suggestion; with more names than this the closest of the first ones is good enough. */
 const MOST_NAMES = 20_000;
 
 const CHECKED = [
@@ -14,41 +14,36 @@ const CHECKED = [
  * typing error. `declared`: names that exist although no run has them yet.
  */
 export async function checkKnownNames(
-  history: Pick<RunHistory, 'names'>,
+  history: Pick<RunHistory, 'names' | 'missing'>,
   filters: RunFilters,
   declared: (column: NameColumn) => Promise<readonly string[]>,
 ): Promise<void> {
-  for (const column of CHECKED) {
-    const filter = filters[column];
-    if (filter === undefined) continue;
-    const wanted = typeof filter === 'string' ? [filter] : filter;
-    const recorded = await history.names(column, MOST_NAMES);
-    if (column === 'workspace') recorded.push(...(await history.names('address', MOST_NAMES)));
-    if (recorded.length >= MOST_NAMES) continue;
-    const known = new Set(recorded.map(fold(column)));
-    const missing = wanted.filter((name) => !known.has(fold(column)(name)));
-    if (missing.length > 0)
-      await refuseUndeclared(column, missing, { recorded, declared: await declared(column) });
+  const wanted = CHECKED.flatMap((column) => namesOf(filters[column]).map((name) => ({ column, name })));
+  if (wanted.length === 0) return;
+  for (const { column, name } of await history.missing(wanted)) {
+    const known = await declared(column);
+    if (!known.includes(name)) throw await unknownName(history, { column, name }, known);
   }
 }
 
-function fold(column: NameColumn): (name: string) => string {
-  return column === 'user' ? (name) => name.toLowerCase() : (name) => name;
+function namesOf(filter: string | readonly string[] | undefined): readonly string[] {
+  if (filter === undefined) return [];
+  return typeof filter === 'string' ? [filter] : filter;
 }
 
-async function refuseUndeclared(
-  column: NameColumn,
-  missing: readonly string[],
-  { recorded, declared }: { recorded: readonly string[]; declared: readonly string[] },
-): Promise<void> {
-  const unknown = missing.find((name) => !declared.includes(name));
-  if (unknown === undefined) return;
-  const all = [...new Set([...recorded, ...declared])];
-  throw new AppError(
+async function unknownName(
+  history: Pick<RunHistory, 'names'>,
+  { column, name }: NamedThing,
+  declared: readonly string[],
+): Promise<AppError> {
+  const recorded = await history.names(column, MOST_NAMES);
+  const addresses = column === 'workspace' ? await history.names('address', MOST_NAMES) : [];
+  const all = [...new Set([...recorded, ...addresses, ...declared])];
+  return new AppError(
     'unknown_name',
-    `${column} "${unknown}" appears in no recorded run${declared.length > 0 ? ' and in no workspace' : ''}`,
+    `${column} "${name}" appears in no recorded run${declared.length > 0 ? ' and in no workspace' : ''}`,
     {
-      valid: closest(unknown, all),
+      valid: closest(name, all),
       next: `repeat the call with one of these, or without ${column}`,
     },
   );

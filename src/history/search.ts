@@ -50,6 +50,8 @@ export interface RunPage {
   next: { value: number; id: string } | null;
   /** What the same filters match but history does not count. */
   excluded: { never_launched: number; workflow_parents: number };
+  /** When the newest event of the whole ledger was stored: how fresh this answer is. */
+  newest_at: number | null;
 }
 
 /** Columns whose known values serve closest-name errors and completions. */
@@ -66,10 +68,18 @@ export type NameColumn =
   | 'client'
   | 'block_version';
 
+/** A name as a question uses it. */
+export interface NamedThing {
+  column: NameColumn;
+  name: string;
+}
+
 export interface RunHistory {
   search(query: RunQuery): Promise<RunPage>;
   /** Distinct values, alphabetical, at most `limit`. */
   names(column: NameColumn, limit: number): Promise<string[]>;
+  /** Those names that no run has. Users are compared without regard to case; a workspace may be an address. */
+  missing(wanted: readonly NamedThing[]): Promise<NamedThing[]>;
   /** Ids of the runs that were started again from this one, oldest first. */
   retriggersOf(run_id: string, limit: number): Promise<string[]>;
   /** Ids of runs that start with the prefix, newest first. */

@@ -17,6 +17,7 @@ import type { ApprovalNeeded } from '../tools/tool.ts';
 /** How long a human has to answer; afterwards the call is asked again. */
 const TTL_SECONDS = 600;
 const QUESTION = 'approve';
+const PROMPT_CHARACTERS = 1_000;
 
 /** What a question was about; sealed, sent to the client, and required back with the answer. */
 interface Sealed {
@@ -119,10 +120,11 @@ function question(tool: string, { plan, decision }: ApprovalNeeded['ask']): stri
     `Action: ${action.name} (${action.kind})`,
     `Hosts: ${hostsOf(plan)}`,
     plan.image ? `Image: ${plan.image.reference}` : 'On this host, without a container',
-    ...(action.prompt === null ? [] : [`The action asks: ${action.prompt}`]),
+    ...(action.prompt === null ? [] : [`The action asks: ${action.prompt.slice(0, PROMPT_CHARACTERS)}`]),
     `Plan: ${plan.digest.slice(0, 12)} (${decision.rule})`,
   ];
-  return lines.map((line) => cleanLine(line).trimEnd()).join('\n');
+  // Names and prompts come from workspace files: none of them may add a line of its own to the question.
+  return lines.map((line) => cleanLine(line.replace(/[\r\n]+/g, ' ')).trimEnd()).join('\n');
 }
 
 const MOST_HOSTS = 10;

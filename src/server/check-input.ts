@@ -5,6 +5,7 @@ import type { Tool } from '../tools/tool.ts';
 
 /** No argument is longer: refused before any expression or look-up sees it. */
 const LONGEST_TEXT = 2_000;
+const LONGEST_LIST = 100;
 const MOST_PROBLEMS = 5;
 
 // One strict copy per schema, made once: unknown parameters are refused, never dropped.
@@ -15,7 +16,7 @@ export function checkInput(tool: Tool, input: unknown): never {
   const given = input ?? {};
   const parameters = Object.keys(tool.input.shape);
   refuseUnknown(tool, given, parameters);
-  refuseLongText(tool, given);
+  refuseOversized(tool, given);
   let schema = strict.get(tool.input);
   if (!schema) strict.set(tool.input, (schema = tool.input.strict()));
   const parsed = schema.safeParse(given);
@@ -41,17 +42,23 @@ function refuseUnknown(tool: Tool, given: object, parameters: readonly string[])
   });
 }
 
-function refuseLongText(tool: Tool, given: object): void {
+function refuseOversized(tool: Tool, given: object): void {
   for (const [name, value] of Object.entries(given)) {
-    const texts: unknown[] = Array.isArray(value) ? value : [value];
-    const long = texts.find((text) => typeof text === 'string' && text.length > LONGEST_TEXT);
-    if (long === undefined) continue;
-    throw new AppError(
-      'invalid_argument',
-      `${tool.name}: ${name} has ${(long as string).length} characters; at most ${LONGEST_TEXT} are read`,
-      { next: `repeat ${tool.name} with a shorter ${name}` },
-    );
+    const list: unknown[] = Array.isArray(value) ? value : [value];
+    const long = list.length > LONGEST_LIST ? undefined : list.find(isLongText);
+    if (long === undefined && list.length <= LONGEST_LIST) continue;
+    const [size, most] =
+      long === undefined
+        ? [`${list.length} entries`, LONGEST_LIST]
+        : [`${long.length} characters`, LONGEST_TEXT];
+    throw new AppError('invalid_argument', `${tool.name}: ${name} has ${size}; at most ${most} are read`, {
+      next: `repeat ${tool.name} with a shorter ${name}`,
+    });
   }
+}
+
+function isLongText(value: unknown): value is string {
+  return typeof value === 'string' && value.length > LONGEST_TEXT;
 }
 
 function nextCall(tool: Tool, parameters: readonly string[]): string {

@@ -24,10 +24,11 @@ export const getStatus = defineTool({
     policy: z.looseObject({}),
   }),
   async run(services) {
-    const [workspaces, engine, ledger] = await Promise.all([
+    // The ledger first: its thread works while this one looks at the disk.
+    const [ledger, workspaces, engine] = await Promise.all([
+      services.ledger.status(),
       services.store.list(),
       services.engine(),
-      services.ledger.status(),
     ]);
     const { newest_at, verification, anchor, ...stored } = ledger;
     return {

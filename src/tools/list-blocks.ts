@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Action, Block } from '../blocks/block.ts';
-import { parseBlockRef, withoutHost } from '../shared/names.ts';
+import { parseBlockRef } from '../shared/names.ts';
 import { findWorkspace } from '../workspaces/find.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import { pageOf } from './cursor.ts';
@@ -62,11 +62,14 @@ function isFrom(block: Block, wanted: string): boolean {
   return originsOf(block).some((origin) => origin.toLowerCase() === wanted.toLowerCase());
 }
 
-/** Every way to name the block it is made from: with or without registry host and version. */
+/** Every way to name the block it is made from: with or without the parts before its last, and its version. */
 function originsOf({ from }: Block): string[] {
   if (from === null) return [];
   const { name } = parseBlockRef(from);
-  return [from, name, withoutHost(from), withoutHost(name)];
+  return [from, name].flatMap((reference) => {
+    const parts = reference.split('/');
+    return parts.map((_, first) => parts.slice(first).join('/'));
+  });
 }
 
 function row({ workspace, block }: { workspace: Workspace; block: Block }): Record<string, unknown> {

@@ -50,7 +50,9 @@ export const readActionRunLog = defineTool({
   async run(services, input) {
     const run = await findRun(services.ledger, input.run_id);
     const slice = await read(services, run, input);
-    const lines = fit(slice.lines, input.mode);
+    const wanted = input.failed_task_only ? slice.lines : page(slice.lines, input);
+    const lines = fit(wanted, input.mode);
+    const more = lines.length < slice.lines.length;
     return {
       run_id: run.id,
       lines: lines.map((line) => ({ ...line })),
@@ -58,7 +60,7 @@ export const readActionRunLog = defineTool({
       matches: slice.matches,
       truncated: lines.length < slice.matches || slice.gap !== null,
       ...(slice.gap && { gap: slice.gap }),
-      next: nextCall(run, input, { lines, slice }),
+      next: nextCall(run, input, { lines, slice, more }),
     };
   },
 });
@@ -77,8 +79,13 @@ async function read({ logs }: Services, run: ActionRun, input: Input): Promise<L
     return { ...slice, lines: failed, matches: failed.length };
   }
   const matches = input.mode === 'grep' ? await linePattern(input.pattern) : null;
-  const query: LogQuery = { mode: input.mode, lines: input.lines, line: input.line, stream, matches };
+  // One line more than is shown tells whether there are more.
+  const query: LogQuery = { mode: input.mode, lines: input.lines + 1, line: input.line, stream, matches };
   return (await logs.read(run.id, query)) ?? empty;
+}
+
+function page(lines: readonly LogLine[], { mode, lines: wanted }: Input): readonly LogLine[] {
+  return mode === 'tail' ? lines.slice(-wanted) : lines.slice(0, wanted);
 }
 
 /** Keeps whole lines within the budget of one answer: from the end for `tail`, else from the beginning. */
@@ -101,19 +108,17 @@ function fit(lines: readonly LogLine[], mode: Input['mode']): LogLine[] {
 function nextCall(
   run: ActionRun,
   input: Input,
-  { lines, slice }: { lines: LogLine[]; slice: LogSlice },
+  { lines, slice, more }: { lines: LogLine[]; slice: LogSlice; more: boolean },
 ): string | null {
-  const last = lines.at(-1)?.n;
-  const first = lines[0]?.n;
-  if (last === undefined) {
+  if (lines.length === 0) {
     return slice.total_lines === 0 && run.log === null && run.launched
       ? 'wait_for_action_run: there is no output yet'
       : null;
   }
-  if (input.failed_task_only) return null;
+  if (input.failed_task_only || !more) return null;
+  const [first, last] = [lines[0]!.n, lines.at(-1)!.n];
   if (input.mode === 'tail')
-    return first! > 1 ? `mode: 'from', line: ${Math.max(1, first! - input.lines)} for what is before` : null;
-  if (input.mode === 'grep')
-    return lines.length < slice.matches ? `mode: 'grep', line: ${last + 1} for further matches` : null;
-  return last < slice.total_lines ? `mode: 'from', line: ${last + 1}` : null;
+    return `mode: 'from', line: ${Math.max(1, first - input.lines)} for what is before`;
+  if (input.mode === 'grep') return `mode: 'grep', line: ${last + 1} for further matches`;
+  return `mode: 'from', line: ${last + 1}`;
 }

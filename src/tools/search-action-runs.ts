@@ -4,7 +4,7 @@ import { checkKnownNames } from '../history/known-names.ts';
 import type { NameColumn, RunFilters, RunPage } from '../history/search.ts';
 import { RUN_SOURCES, RUN_STATUSES } from '../runs/action-run.ts';
 import { addressOf, type Workspace } from '../workspaces/workspace.ts';
-import { coverageOf } from './coverage.ts';
+import { coverage } from './coverage.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from './cursor.ts';
 import * as field from './fields.ts';
 import { leanRun } from './present-run.ts';
@@ -63,11 +63,14 @@ export const searchActionRuns = defineTool({
       { now: services.clock.now(), zone: services.zone },
     );
     const filters: RunFilters = { ...filtersOf(named), span: resolved.span };
-    await checkKnownNames(services.history, filters, (column) => declaredNames(services, column));
     // The question without the resolved instants: a duration like 7d moves between two pages.
     const question = ['search_action_runs', named, during, since, until, timezone, order, include_excluded];
     const after = positionOf(decodeCursor(question, cursor));
-    const found = await services.history.search({ filters, include_excluded, order, limit, after });
+    // Asked at once: both go to the same thread.
+    const [found] = await Promise.all([
+      services.history.search({ filters, include_excluded, order, limit, after }),
+      checkKnownNames(services.history, filters, (column) => declaredNames(services, column)),
+    ]);
     return {
       runs: found.runs.map(leanRun),
       returned: found.runs.length,
@@ -76,7 +79,7 @@ export const searchActionRuns = defineTool({
       interval: { ...resolved.interval },
       filters: { ...filtersOf(named), order },
       excluded: found.excluded,
-      coverage: await coverageOf(services),
+      coverage: coverage(found),
     };
   },
 });

@@ -30,6 +30,8 @@ export interface Past extends Partial<
   subject?: string;
   client?: string | null;
   allow_concurrent?: boolean;
+  /** False: an open run that nobody supervises, as one that was mirrored from elsewhere. */
+  supervised?: boolean;
 } // prettier-ignore
 
 /** A process of another machine: its leases are nobody's business here. */
@@ -143,6 +145,7 @@ export async function storeRun({ ledger, leases }: SqliteLedger, past: Past): Pr
     const facts = { status: 'running', launched: true, started_at };
     run = await ledger.append({ kind: 'run_started', run_id: run.id, at: started_at, facts, private: {} });
   }
+  if (past.supervised === false) await leases.give(guard, 'delete');
   if (status === 'pending' || status === 'running') return run;
   const duration = past.duration_ms ?? 1_000;
   const finished_at = (started_at ?? past.requested_at) + duration;

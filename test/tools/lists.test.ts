@@ -134,6 +134,7 @@ describe('list_blocks', () => {
     [{ from: 'cargo.example.com/base/postgres' }, ['db']],
     [{ from: 'base/postgres:9.1' }, ['db']],
     [{ from: 'base/postgres' }, ['db']],
+    [{ from: 'Postgres' }, ['db']],
     [{ workspace: 'globex/shop' }, []],
   ])('%j', async (args, expected) => {
     const { blocks, total } = await ask('list_blocks', args);

@@ -94,12 +94,14 @@ function appender({ head, maxBytes, first, last }: Opening): Appender {
     lost,
     add(stream, raw, text) {
       const line = encodeLine(stream, raw, text);
-      if (line.length > room) {
+      const bytes = Buffer.byteLength(line);
+      if (bytes > room) {
         segment += 1;
-        room = segmentBytes;
-        enqueue(encodeHeader(position), 0);
+        const header = encodeHeader(position);
+        room = segmentBytes - header.length;
+        enqueue(header, 0);
       }
-      room -= line.length;
+      room -= bytes;
       first[stream] ??= text;
       position.lines += 1;
       position[stream] += raw;

@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import type { RunHistory } from '../../history/search.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { ActionRun } from '../../runs/action-run.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
+import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
 import { createRpc } from './rpc.ts';
+import type { SyncPage } from './search.ts';
 
 export interface SqliteLedger {
   ledger: RunLedger;
@@ -28,6 +31,9 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
   const writer = createRpc(worker, home, changed);
   const reader = createRpc(worker, home, changed);
   const checker = createRpc(worker, home, changed);
+  const memory = createMemory(home);
+  const recall = <T>(method: string, ...args: unknown[]): Promise<T> =>
+    memory.recall(JSON.stringify([method, ...args]), () => reader.call<T>(method, ...args));
   const write = async <T>(method: string, ...args: unknown[]): Promise<T> => {
     const value = await writer.call<T>(method, ...args);
     changed();
@@ -40,7 +46,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       append: (event, guard, lease) => write('append', event, guard, lease),
       replay: (key, now) => reader.call('replay', key, now),
       find: (id) => reader.call('find', id),
-      status: () => reader.call('status'),
+      status: () => recall('status'),
       key: () => reader.call('key'),
       proof: (run_id) => reader.call('proof', run_id),
     },
@@ -51,7 +57,12 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       give: (guard, how) => write('leaseGive', guard, how),
     },
     history: {
-      search: (query) => reader.call('search', query),
+      search: (query) =>
+        memory.recall(JSON.stringify(query), async () => {
+          const { records, ...page } = await reader.call<SyncPage>('search', query);
+          return { ...page, runs: records.map((record) => JSON.parse(record) as ActionRun) };
+        }),
+      missing: (wanted) => recall('missing', wanted),
       names: (column, limit) => reader.call('names', column, limit),
       retriggersOf: (run_id, limit) => reader.call('retriggersOf', run_id, limit),
       ids: (prefix, limit) => reader.call('ids', prefix, limit),
@@ -87,6 +98,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       note: (notes) => write('note', notes),
     },
     async close() {
+      memory.close();
       await Promise.all([writer.close(), reader.close(), checker.close()]);
     },
   };

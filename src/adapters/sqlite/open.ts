@@ -8,23 +8,15 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type * as BetterSqlite3 from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
+import { loadDriver } from './driver.ts';
+import { networkFileSystem } from './file-system.ts';
 import { SCHEMA_VERSION, migrate } from './schema.ts';
 
 /** Long enough for other processes' bursts: the wait happens in a worker, not on the protocol's thread. */
 const BUSY_TIMEOUT_MS = 15_000;
-
-// SQLite's locks do not hold on these file systems (statfs magic numbers).
-const NETWORK_FILE_SYSTEMS = new Map([
-  [0x6969, 'NFS'],
-  [0x517b, 'SMB'],
-  [0xfe534d42, 'SMB'],
-  [0xff534d42, 'CIFS'],
-]);
 
 export const LEDGER_FILE = 'ledger.db';
 
@@ -62,7 +54,7 @@ export function openLedger(home: string): OpenLedger {
 }
 
 function connect(file: string): Database {
-  const Sqlite = createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3.default;
+  const Sqlite = loadDriver();
   const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
@@ -71,7 +63,7 @@ function connect(file: string): Database {
 }
 
 function refuseNetworkFileSystem(home: string): void {
-  const name = NETWORK_FILE_SYSTEMS.get(Number(statfsSync(home).type) >>> 0);
+  const name = networkFileSystem(statfsSync(home));
   if (!name) return;
   throw new AppError(
     'ledger_unavailable',

@@ -19,6 +19,8 @@ CREATE TABLE events (
 CREATE INDEX events_by_run ON events (run_id, seq);
 CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_never_leave BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_never_give_way BEFORE INSERT ON events WHEN EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq)
+  BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TABLE event_private (
   seq INTEGER NOT NULL,
   name TEXT NOT NULL,
@@ -55,10 +57,15 @@ CREATE TABLE runs (
   retrigger_of TEXT,
   record TEXT NOT NULL
 );
-CREATE INDEX runs_by_start ON runs (started_at, id);
-CREATE INDEX runs_by_request ON runs (requested_at, id);
-CREATE INDEX runs_by_block ON runs (block, started_at);
-CREATE INDEX runs_by_workspace ON runs (workspace, started_at);
+-- Holds every column that questions filter by, in the order in which runs are shown, so that they are counted
+-- and paged without reading a record that is not shown.
+CREATE INDEX runs_for_questions ON runs (
+  coalesce(started_at, requested_at), id, kind, launched, status, exit_code, organization, workspace, environment,
+  block, block_version, app_version, block_from, action, host, client, source, started_at, requested_at,
+  finished_at, duration_ms
+);
+-- The few that history does not count, so that they can be told apart from a count of everything.
+CREATE INDEX runs_uncounted ON runs (coalesce(started_at, requested_at)) WHERE NOT (launched = 1 AND kind = 'action');
 CREATE INDEX runs_retriggered ON runs (retrigger_of) WHERE retrigger_of IS NOT NULL;
 CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
 CREATE TABLE run_people (name TEXT NOT NULL, run_id TEXT NOT NULL, role TEXT NOT NULL,

@@ -1,6 +1,14 @@
 import type { Database } from 'better-sqlite3';
-import type { ActionRun } from '../../runs/action-run.ts';
-import type { NameColumn, RunFilters, RunOrder, RunPage, RunQuery, TimeSpan } from '../../history/search.ts';
+import type {
+  NameColumn,
+  NamedThing,
+  RunFilters,
+  RunOrder,
+  RunPage,
+  RunQuery,
+  TimeSpan,
+} from '../../history/search.ts';
+import { createStatements, type Statements } from './statements.ts';
 
 type Value = string | number;
 
@@ -19,51 +27,65 @@ const SORT: Record<RunOrder, { column: string; direction: 'ASC' | 'DESC' }> = {
 /** History counts launched runs of kind `action`; the rest is counted apart (design.md section 3). */
 const COUNTED = "launched = 1 AND kind = 'action'";
 
+/** A page with its records as JSON: text crosses threads faster than objects do. */
+export interface SyncPage extends Omit<RunPage, 'runs'> {
+  records: string[];
+}
+
 export interface SyncHistory {
-  search(query: RunQuery): RunPage;
+  search(query: RunQuery): SyncPage;
   names(column: NameColumn, limit: number): string[];
+  missing(wanted: readonly NamedThing[]): NamedThing[];
   retriggersOf(run_id: string, limit: number): string[];
   ids(prefix: string, limit: number): string[];
 }
 
 export function createSyncHistory(db: Database): SyncHistory {
+  db.function('fold', { deterministic: true }, (text: unknown) =>
+    typeof text === 'string' ? text.toLowerCase() : null,
+  );
+  const statements = createStatements(db);
+  // One view of the ledger for page and counts, whatever is written meanwhile.
+  const inOneView = db.transaction((query: RunQuery) => search(statements, query));
   return {
-    search: (query) => search(db, query),
-    names: (column, limit) => names(db, column, limit),
+    search: (query) => inOneView(query),
+    names: (column, limit) =>
+      statements(`${NAMES[column]} ORDER BY value LIMIT ?`).pluck().all(limit) as string[],
+    missing: (wanted) => wanted.filter((thing) => !isRecorded(statements, thing)),
     retriggersOf: (run_id, limit) =>
-      db
-        .prepare('SELECT id FROM runs WHERE retrigger_of = ? ORDER BY id LIMIT ?')
+      statements('SELECT id FROM runs WHERE retrigger_of = ? ORDER BY id LIMIT ?')
         .pluck()
         .all(run_id, limit) as string[],
     ids: (prefix, limit) =>
-      db
-        .prepare('SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?')
+      statements('SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT ?')
         .pluck()
         .all(prefix, `${prefix}~`, limit) as string[],
   };
 }
 
-function search(db: Database, query: RunQuery): RunPage {
+function search(statements: Statements, query: RunQuery): SyncPage {
   const where = filterClauses(query.filters);
-  const counts = db
-    .prepare(
-      `SELECT count(*) AS matching, coalesce(sum(${COUNTED}), 0) AS counted,
-              coalesce(sum(kind = 'workflow'), 0) AS workflow_parents FROM runs ${text(where)}`,
-    )
-    .get(where.values) as { matching: number; counted: number; workflow_parents: number };
-  const { runs, next } = page(db, query, where);
+  const matching = statements(`SELECT count(*) FROM runs ${text(where)}`)
+    .pluck()
+    .get(where.values) as number;
+  const uncounted = statements(
+    `SELECT count(*) AS runs, coalesce(sum(kind = 'workflow'), 0) AS workflow_parents
+     FROM runs ${text({ ...where, clauses: [...where.clauses, `NOT (${COUNTED})`] })}`,
+  ).get(where.values) as { runs: number; workflow_parents: number };
   return {
-    runs,
-    total: query.include_excluded ? counts.matching : counts.counted,
-    next,
+    ...page(statements, query, where),
+    total: query.include_excluded ? matching : matching - uncounted.runs,
     excluded: {
-      never_launched: counts.matching - counts.counted - counts.workflow_parents,
-      workflow_parents: counts.workflow_parents,
+      never_launched: uncounted.runs - uncounted.workflow_parents,
+      workflow_parents: uncounted.workflow_parents,
     },
+    newest_at: (statements(NEWEST).pluck().get() as number | undefined) ?? null,
   };
 }
 
-function page(db: Database, query: RunQuery, filters: Where): Pick<RunPage, 'runs' | 'next'> {
+const NEWEST = 'SELECT at FROM events ORDER BY seq DESC LIMIT 1';
+
+function page(statements: Statements, query: RunQuery, filters: Where): Pick<SyncPage, 'records' | 'next'> {
   const { column, direction } = SORT[query.order];
   const where: Where = { clauses: [...filters.clauses], values: [...filters.values] };
   if (!query.include_excluded) where.clauses.push(COUNTED);
@@ -72,16 +94,14 @@ function page(db: Database, query: RunQuery, filters: Where): Pick<RunPage, 'run
     where.clauses.push(`(${column} ${beyond} ? OR (${column} = ? AND id ${beyond} ?))`);
     where.values.push(query.after.value, query.after.value, query.after.id);
   }
-  const rows = db
-    .prepare(
-      `SELECT record, ${column} AS value, id FROM runs ${text(where)}
-       ORDER BY ${column} ${direction}, id ${direction} LIMIT ?`,
-    )
-    .all([...where.values, query.limit + 1]) as { record: string; value: number; id: string }[];
+  const rows = statements(
+    `SELECT record, ${column} AS value, id FROM runs ${text(where)}
+     ORDER BY ${column} ${direction}, id ${direction} LIMIT ?`,
+  ).all([...where.values, query.limit + 1]) as { record: string; value: number; id: string }[];
   const shown = rows.slice(0, query.limit);
   const last = shown.at(-1);
   return {
-    runs: shown.map((row) => JSON.parse(row.record) as ActionRun),
+    records: shown.map(({ record }) => record),
     next: rows.length > query.limit && last ? { value: last.value, id: last.id } : null,
   };
 }
@@ -94,7 +114,7 @@ function filterClauses(filters: RunFilters): Where {
   const where: Where = { clauses: [], values: [] };
   const among = (column: string, values: readonly Value[] | undefined): void => {
     if (!values) return;
-    where.clauses.push(`${column} IN (${values.map(() => '?').join(', ')})`);
+    where.clauses.push(`${column} IN (${marks(values)})`);
     where.values.push(...values);
   };
   among('organization', filters.organization);
@@ -113,7 +133,7 @@ function filterClauses(filters: RunFilters): Where {
   }
   if (filters.user) {
     where.clauses.push(
-      `id IN (SELECT run_id FROM run_people WHERE name IN (${filters.user.map(() => '?').join(', ')}))`,
+      `EXISTS (SELECT 1 FROM run_people WHERE run_id = runs.id AND name IN (${marks(filters.user)}))`,
     );
     where.values.push(...filters.user.map((user) => user.toLowerCase()));
   }
@@ -128,26 +148,42 @@ const ADDRESS = "coalesce(organization, '-') || '/' || workspace";
 
 function addWorkspace(where: Where, workspaces: readonly string[] | undefined): void {
   if (!workspaces) return;
-  const marks = workspaces.map(() => '?').join(', ');
-  where.clauses.push(`(workspace IN (${marks}) OR ${ADDRESS} IN (${marks}))`);
-  where.values.push(...workspaces, ...workspaces);
+  // Only what has a slash can be an address, and putting addresses together is slow.
+  const addresses = workspaces.filter((name) => name.includes('/'));
+  const clauses = [`workspace IN (${marks(workspaces)})`];
+  if (addresses.length > 0) clauses.push(`${ADDRESS} IN (${marks(addresses)})`);
+  where.clauses.push(`(${clauses.join(' OR ')})`);
+  where.values.push(...workspaces, ...addresses);
 }
 
-/** A `from` reference matches with or without its registry host and with or without its version. */
+function marks(values: readonly Value[]): string {
+  return values.map(() => '?').join(', ');
+}
+
+/** A `from` reference matches with or without the parts before its last one and with or without its version. */
 function addOrigin(where: Where, from: string | undefined): void {
   if (from === undefined) return;
   const versioned = /:[^/]*$/.test(from);
   const like = escapeLike(from);
-  const shapes = versioned ? [like, `%/${like}`] : [like, `${like}:%`, `%/${like}`, `%/${like}:%`];
-  where.clauses.push(`(${shapes.map(() => "block_from LIKE ? ESCAPE '\\'").join(' OR ')})`);
-  where.values.push(...shapes);
+  const is = "block_from LIKE ? ESCAPE '\\'";
+  const exact = [like, `%/${like}`];
+  // What follows a version's colon holds no slash: that would be a port.
+  const loose = versioned ? [] : exact.map((shape) => `${shape}:%`);
+  where.clauses.push(
+    `(${[...exact.map(() => is), ...loose.map(() => `(${is} AND NOT ${is})`)].join(' OR ')})`,
+  );
+  where.values.push(...exact, ...loose.flatMap((shape) => [shape, `${shape}/%`]));
 }
 
+/** SQLite's LIKE folds the case of ASCII only, so other words are compared by a function of ours. */
 function addText(where: Where, words: string | undefined): void {
   if (words === undefined) return;
   const columns = ['reason', 'block', 'action', 'workspace', 'status_reason'];
-  where.clauses.push(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`);
-  where.values.push(...columns.map(() => `%${escapeLike(words)}%`));
+  const ascii = /^[\x20-\x7e]*$/.test(words);
+  const clause = (column: string): string =>
+    ascii ? `${column} LIKE ? ESCAPE '\\'` : `instr(fold(${column}), ?)`;
+  where.clauses.push(`(${columns.map(clause).join(' OR ')})`);
+  where.values.push(...columns.map(() => (ascii ? `%${escapeLike(words)}%` : words.toLowerCase())));
 }
 
 function escapeLike(value: string): string {
@@ -201,6 +237,23 @@ function distinct(column: string): string {
   return `SELECT DISTINCT ${column} AS value FROM runs WHERE ${column} IS NOT NULL`;
 }
 
-function names(db: Database, column: NameColumn, limit: number): string[] {
-  return db.prepare(`${NAMES[column]} ORDER BY value LIMIT ?`).pluck().all(limit) as string[];
+function isRecorded(statements: Statements, { column, name }: NamedThing): boolean {
+  const sql =
+    column === 'user'
+      ? 'SELECT 1 FROM run_people WHERE name = @name LIMIT 1'
+      : `SELECT 1 FROM runs WHERE ${SAME[column]} LIMIT 1`;
+  return statements(sql).get({ name: column === 'user' ? name.toLowerCase() : name }) !== undefined;
 }
+
+/** How a name of each column is looked for; the filters of `filterClauses` match the same runs. */
+const SAME: Record<Exclude<NameColumn, 'user'>, string> = {
+  organization: 'organization = @name',
+  workspace: `(workspace = @name OR ${ADDRESS} = @name)`,
+  address: `${ADDRESS} = @name`,
+  environment: 'environment = @name',
+  block: 'block = @name',
+  block_version: '(block_version = @name OR app_version = @name)',
+  action: 'action = @name',
+  host: 'host = @name',
+  client: 'client = @name',
+};

@@ -3,7 +3,7 @@ import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../../blocks/block.ts';
 import { codeOf } from '../../shared/errors.ts';
-import type { Limit } from './limit.ts';
+import type { Scan } from './scan.ts';
 import { WORKSPACE_FILE } from './workspace-file.ts';
 
 /** A folder to look into. Not named: the current folder, listed if it is a workspace, but nothing runs there. */
@@ -21,9 +21,9 @@ export interface Discovery {
 const MAX_ENTRIES = 10_000;
 
 /** Workspaces in the roots: a root itself, or folders at NAME or ORGANIZATION/NAME below it (facts 1.1). */
-export async function discover(roots: readonly Root[], limit: Limit): Promise<Discovery> {
+export async function discover(roots: readonly Root[], scan: Scan): Promise<Discovery> {
   const problems: Problem[] = [];
-  const perRoot = await Promise.all(roots.map((root) => searchRoot(root, { limit, problems })));
+  const perRoot = await Promise.all(roots.map((root) => searchRoot(root, { ...scan, problems })));
   const runnable = new Map<string, boolean>();
   roots.forEach((root, index) => {
     for (const path of perRoot[index] ?? []) runnable.set(path, root.named || (runnable.get(path) ?? false));
@@ -31,17 +31,18 @@ export async function discover(roots: readonly Root[], limit: Limit): Promise<Di
   return { workspaces: [...runnable].map(([path, named]) => ({ path, runnable: named })), problems };
 }
 
-interface Search {
-  limit: Limit;
+interface Search extends Scan {
   problems: Problem[];
 }
 
 async function searchRoot(root: Root, search: Search): Promise<string[]> {
+  search.witnesses.note(root.path);
   try {
     const path = await search.limit(() => realpath(root.path));
     if (await isWorkspace(path, search)) return [path];
     return root.named ? await searchBelow(path, 2, search) : [];
   } catch (error) {
+    search.witnesses.doubt();
     if (root.named) search.problems.push(rootProblem(root.path, error));
     return [];
   }
@@ -49,6 +50,7 @@ async function searchRoot(root: Root, search: Search): Promise<string[]> {
 
 /** Links are followed here: the folders above workspaces belong to the operator, not to a workspace. */
 async function searchBelow(folder: string, levels: number, search: Search): Promise<string[]> {
+  search.witnesses.note(folder);
   const entries = await search.limit(() => readdir(folder, { withFileTypes: true }));
   const names = entries.filter(mayHoldWorkspace).map((entry) => entry.name);
   if (names.length > MAX_ENTRIES) {
@@ -67,8 +69,10 @@ async function searchFolder(folder: string, levels: number, search: Search): Pro
     return levels > 1 ? await searchBelow(folder, levels - 1, search) : [];
   } catch (error) {
     // A link to a file, or a folder that vanished meanwhile: not a folder of workspaces.
-    if (!['ENOTDIR', 'ENOENT'].includes(codeOf(error) ?? ''))
+    if (!['ENOTDIR', 'ENOENT'].includes(codeOf(error) ?? '')) {
+      search.witnesses.doubt();
       search.problems.push(rootProblem(folder, error));
+    }
     return [];
   }
 }
@@ -77,9 +81,11 @@ function mayHoldWorkspace(entry: Dirent): boolean {
   return !entry.name.startsWith('.') && (entry.isDirectory() || entry.isSymbolicLink());
 }
 
-async function isWorkspace(folder: string, { limit }: Search): Promise<boolean> {
+async function isWorkspace(folder: string, { limit, witnesses }: Search): Promise<boolean> {
+  const file = join(folder, WORKSPACE_FILE);
+  witnesses.note(file);
   try {
-    await limit(() => lstat(join(folder, WORKSPACE_FILE)));
+    await limit(() => lstat(file));
     return true;
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return false;

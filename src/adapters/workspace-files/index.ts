@@ -8,6 +8,7 @@ import { createFileCache } from './file-cache.ts';
 import { inspectBlock } from './inspect.ts';
 import { createLimit } from './limit.ts';
 import { loadWorkspace, MAX_FILE_BYTES, type Store } from './load.ts';
+import { createWitnesses, type Witnesses } from './witnesses.ts';
 import { WORKSPACE_FILE } from './workspace-file.ts';
 
 const CONCURRENCY = 32;
@@ -32,23 +33,37 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
   const store: Store = {
     environments: () => environments,
     cache: createFileCache({ max_bytes: MAX_FILE_BYTES, clock }),
-    limit: createLimit(CONCURRENCY),
     parsed: new Map(),
     made: new Map(),
   };
+  const limit = createLimit(CONCURRENCY);
+  let last: { workspaces: readonly Workspace[]; witnesses: Witnesses } | null = null;
+
+  const scanAll = async (witnesses: Witnesses): Promise<readonly Workspace[]> => {
+    const scan = { limit, witnesses };
+    const { workspaces, problems } = await discover(options.roots, scan);
+    for (const problem of problems) options.log('debug', problem.message, { path: problem.file });
+    const few = createLimit(WORKSPACES_AT_ONCE);
+    const loaded = await Promise.all(
+      workspaces.map((found) => few(() => loadWorkspace(found, { ...store, scan }))),
+    );
+    store.cache.prune();
+    store.parsed.clear();
+    forgetOthers(store.made, workspaces);
+    return markTwins(loaded).sort(byAddress);
+  };
+
   return {
     list: async () => {
       if (environmentsFile !== null) environments ??= await readEnvironments(environmentsFile);
-      const { workspaces, problems } = await discover(options.roots, store.limit);
-      for (const problem of problems) options.log('debug', problem.message, { path: problem.file });
-      const few = createLimit(WORKSPACES_AT_ONCE);
-      const loaded = await Promise.all(workspaces.map((found) => few(() => loadWorkspace(found, store))));
-      store.cache.prune();
-      store.parsed.clear();
-      forgetOthers(store.made, workspaces);
-      return markTwins(loaded).sort(byAddress);
+      if (last?.witnesses.unchanged()) return last.workspaces;
+      const witnesses = createWitnesses(clock);
+      const workspaces = await scanAll(witnesses);
+      last = { workspaces, witnesses };
+      return workspaces;
     },
-    problems: async () => (await discover(options.roots, store.limit)).problems,
+    problems: async () =>
+      (await discover(options.roots, { limit, witnesses: createWitnesses(clock) })).problems,
     inspect: (workspace, block) => inspectBlock(workspace, block),
   };
 }

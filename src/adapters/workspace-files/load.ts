@@ -8,8 +8,8 @@ import { addressOf, type Workspace } from '../../workspaces/workspace.ts';
 import { type BlockFile, readBlockFile } from './block-file.ts';
 import { containedPath } from './contained.ts';
 import type { FileCache } from './file-cache.ts';
-import type { Limit } from './limit.ts';
 import type { ReadResult } from './open-file.ts';
+import type { Scan } from './scan.ts';
 import { readYaml } from './read-yaml.ts';
 import { BLOCK_FILE, findBlockFiles } from './walk.ts';
 import { readWorkspaceFile, WORKSPACE_FILE } from './workspace-file.ts';
@@ -23,17 +23,20 @@ const MAX_PARSED = 1000;
 export interface Store {
   environments: () => ReadonlyMap<string, string> | null;
   cache: FileCache;
-  limit: Limit;
   /** Files without problems by content, during a scan. */
   parsed: Map<string, YamlFile>;
   /** The last result per workspace, with what it was made of. */
   made: Map<string, { of: readonly unknown[]; workspace: Workspace }>;
 }
 
+export interface ScannedStore extends Store {
+  scan: Scan;
+}
+
 /** Reads one workspace folder; answers the last result itself if nothing it is made of has changed. */
 export async function loadWorkspace(
   found: { path: string; runnable: boolean },
-  store: Store,
+  store: ScannedStore,
 ): Promise<Workspace> {
   const { path, runnable } = found;
   const declared = await readDeclaration(path, store);
@@ -60,40 +63,47 @@ function configuredIn(environments: ReadonlyMap<string, string> | null): Workspa
   return (identity) => environments?.get(addressOf(identity)) ?? null;
 }
 
-function readDeclaration(path: string, store: Store): Promise<WorkspaceDeclaration> {
+function readDeclaration(path: string, store: ScannedStore): Promise<WorkspaceDeclaration> {
   const failed = (message: string): WorkspaceDeclaration =>
     unreadableWorkspace([{ severity: 'error', file: WORKSPACE_FILE, line: null, message }]);
   const task = (): Promise<WorkspaceDeclaration> =>
     store.cache.get({ workspace: path, relative: WORKSPACE_FILE }, async (result) =>
       readWorkspaceFile(await yamlOf(result, { file: WORKSPACE_FILE, store })),
     );
-  return store.limit(task).catch((error: unknown) => failed(unreadable(error)));
+  store.scan.witnesses.note(`${path}/${WORKSPACE_FILE}`);
+  return store.scan.limit(task).catch((error: unknown) => {
+    store.scan.witnesses.doubt();
+    return failed(unreadable(error));
+  });
 }
 
 async function readBlockFiles(
   path: string,
   blocksroot: string,
-  store: Store,
+  store: ScannedStore,
 ): Promise<{ files: BlockFile[]; problems: Problem[] }> {
   try {
     await containedPath(path, blocksroot);
   } catch (error) {
+    store.scan.witnesses.doubt();
     const message = error instanceof AppError ? error.message : unreadable(error);
     return { files: [], problems: [{ severity: 'error', file: WORKSPACE_FILE, line: null, message }] };
   }
-  const { dirs, problems } = await findBlockFiles(path, blocksroot, store.limit);
+  const { dirs, problems } = await findBlockFiles({ workspace: path, start: blocksroot }, store.scan);
   const files = await Promise.all(dirs.map((dir) => readBlockAt(path, dir, store)));
   return { files: files.filter((file) => file !== null), problems };
 }
 
 /** Null: it vanished between listing and reading. */
-function readBlockAt(path: string, dir: string, store: Store): Promise<BlockFile | null> {
+function readBlockAt(path: string, dir: string, store: ScannedStore): Promise<BlockFile | null> {
   const file = `${dir}/${BLOCK_FILE}`;
   const task = (): Promise<BlockFile> =>
     store.cache.get({ workspace: path, relative: file }, async (result) =>
       readBlockFile(await yamlOf(result, { file, store }), { file, dir }),
     );
-  return store.limit(task).catch((error: unknown): BlockFile | null => {
+  store.scan.witnesses.note(`${path}/${file}`);
+  return store.scan.limit(task).catch((error: unknown): BlockFile | null => {
+    store.scan.witnesses.doubt();
     if (codeOf(error) === 'ENOENT') return null;
     return { block: null, problems: [{ severity: 'error', file, line: null, message: unreadable(error) }] };
   });

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { codeOf } from '../../shared/errors.ts';
 import type { Problem } from '../../blocks/block.ts';
-import type { Limit } from './limit.ts';
+import type { Scan } from './scan.ts';
 
 export const BLOCK_FILE = 'block.poly';
 const MAX_DEPTH = 32;
@@ -19,7 +19,10 @@ export interface BlockFiles {
  * Finds every block.poly below `start`, at any depth, hidden folders included, links not followed, `.git` left
  * out. Level by level, so that limits always cut off the same blocks.
  */
-export async function findBlockFiles(workspace: string, start: string, limit: Limit): Promise<BlockFiles> {
+export async function findBlockFiles(
+  { workspace, start }: { workspace: string; start: string },
+  scan: Scan,
+): Promise<BlockFiles> {
   const found: BlockFiles = { dirs: [], problems: [] };
   let level = [start];
   let folders = 0;
@@ -35,7 +38,11 @@ export async function findBlockFiles(workspace: string, start: string, limit: Li
       });
       break;
     }
-    const listings = await Promise.all(level.map((dir) => limit(() => list(workspace, dir, found.problems))));
+    const listings = await Promise.all(
+      level.map((dir) =>
+        scan.limit(() => list(`${workspace}/${dir}`, { dir, problems: found.problems, scan })),
+      ),
+    );
     level = level.flatMap((dir, index) => visit(dir, listings[index] ?? [], found));
   }
   if (found.dirs.length > MAX_BLOCKS) found.dirs.length = MAX_BLOCKS;
@@ -69,14 +76,23 @@ function noteBlock(dir: string, entry: Dirent, found: BlockFiles): void {
   found.problems.push({ severity: 'error', file: `${dir}/${BLOCK_FILE}`, line: null, message: what });
 }
 
-async function list(workspace: string, dir: string, problems: Problem[]): Promise<Dirent[]> {
+interface Listing {
+  /** As problems name it. */
+  dir: string;
+  problems: Problem[];
+  scan: Scan;
+}
+
+async function list(path: string, { dir, problems, scan }: Listing): Promise<Dirent[]> {
+  scan.witnesses.note(path);
   try {
-    const entries = await readdir(`${workspace}/${dir}`, { withFileTypes: true });
+    const entries = await readdir(path, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     const code = codeOf(error);
     // A folder that is not there holds no blocks; that includes the blocks folder itself.
     if (code !== 'ENOENT') {
+      scan.witnesses.doubt();
       problems.push({
         severity: 'error',
         file: dir,

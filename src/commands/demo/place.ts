@@ -1,7 +1,6 @@
-import type { Config } from '../../config.ts';
 import type { Executor, ExecutorKind } from '../../runs/executor.ts';
 import { AppError } from '../../shared/errors.ts';
-import { DEFAULT_IMAGE } from '../../config.ts';
+import { DEFAULT_IMAGE, type Config } from '../../config.ts';
 
 /** Where the demo's actions run, and the sentence that says so. */
 export interface Place {

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../../config.ts';
-import { VERSION } from '../../config.ts';
+import { VERSION, type Config } from '../../config.ts';
 import type { Place } from './place.ts';
 
 /** The server under show, as any MCP client sees it. */

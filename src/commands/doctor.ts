@@ -1,0 +1,57 @@
+import type { App } from '../compose.ts';
+import { messageOf } from '../shared/errors.ts';
+import { VERSION } from '../config.ts';
+import { checkEngine } from './doctor/engine.ts';
+import { ok, problem, renderFinding, renderSummary, warning, type Finding } from './doctor/finding.ts';
+import { checkLedger } from './doctor/ledger.ts';
+import { checkDriver, checkHome, checkNode } from './doctor/machine.ts';
+import { checkWorkspaces } from './doctor/workspaces.ts';
+
+/** Tells what is configured, reachable and missing, each with what mends it. False: something is a problem. */
+export async function doctor(app: App, warnings: readonly string[]): Promise<boolean> {
+  const colours = process.stdout.isTTY && process.stdout.hasColors();
+  const all: Finding[] = [];
+  const tell = (...findings: Finding[]): void => {
+    all.push(...findings);
+    for (const finding of findings) process.stdout.write(renderFinding(finding, colours));
+  };
+  process.stdout.write(
+    `polycrate-mcp ${VERSION}. Nothing is changed; only the ledger is opened, if there is one.\n\n`,
+  );
+  tell(checkNode(process.versions.node), ...warnings.map((text) => warning(text)), ...settingsOf(app));
+  tell(...(await attempt('data folder', async () => checkData(app))));
+  tell(...(await attempt('workspaces', () => checkWorkspaces(app))));
+  tell(...(await attempt('executor', () => checkEngine(app))));
+  process.stdout.write(`\n${renderSummary(all)}`);
+  await app.close();
+  return all.every(({ mark }) => mark !== 'problem');
+}
+
+async function checkData(app: App): Promise<Finding[]> {
+  const home = await checkHome(app.config.home);
+  const driver = checkDriver();
+  const usable = home.exists && home.finding.mark !== 'problem' && driver.mark === 'ok';
+  return [home.finding, driver, ...(usable ? await checkLedger(app) : [])];
+}
+
+const RUN_MODES = {
+  'read-only': 'nothing can be run, cancelled or re-triggered',
+  ask: 'a human approves each run through the client; clients that cannot ask get a refusal',
+  trusted: "the client's own confirmation is enough",
+};
+
+function settingsOf({ config }: App): Finding[] {
+  return [
+    ok(`run mode ${config.runMode}: ${RUN_MODES[config.runMode]}`),
+    ok(`times without an offset are meant in ${config.timezone}`),
+  ];
+}
+
+/** One thing that cannot be looked at must not hide the others. */
+async function attempt(what: string, check: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await check();
+  } catch (error) {
+    return [problem(`${what}: ${messageOf(error)}`)];
+  }
+}

@@ -1,0 +1,49 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { App } from '../../compose.ts';
+import type { Lease } from '../../runs/run-ledger.ts';
+import { AppError, messageOf } from '../../shared/errors.ts';
+import { ok, problem, warning, type Finding } from './finding.ts';
+
+type Parts = Pick<App, 'config' | 'services' | 'supervision'>;
+
+/** Opens the ledger if there is one, and tells what is in it; a missing one is not made. */
+export async function checkLedger({ config, services, supervision }: Parts): Promise<Finding[]> {
+  const file = join(config.home, 'ledger.db');
+  const exists = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
+  try {
+    const { runs, events, schema, writable, problem: trouble } = await services.ledger.status();
+    const text = `ledger ${file}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
+    const leases = await services.leases.list();
+    return [
+      writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
+      ...leases.map((lease) => describeLease(lease, supervision)),
+    ];
+  } catch (error) {
+    const fix = error instanceof AppError ? error.next : undefined;
+    // The advice to call us would lead nowhere from here.
+    const help = fix && !fix.includes('doctor') ? { fix } : {};
+    return [problem(messageOf(error), help)];
+  }
+}
+
+function describeLease(
+  { run_id, phase, owner, expires_at }: Lease,
+  { processes, clock }: App['supervision'],
+): Finding {
+  const what =
+    phase === 'cleanup' ? `run ${run_id} has ended and is being cleaned up` : `run ${run_id} is open`;
+  const where = `process ${owner.pid} on ${owner.host}`;
+  const state = processes.state(owner);
+  if (expires_at > 0 && state === 'alive') return ok(`${what}, supervised by ${where}`);
+  if (state === 'unseen' && expires_at >= clock.now()) {
+    return ok(`${what}, supervised by ${where}, which cannot be seen from here`);
+  }
+  return warning(`${what}, but nobody supervises it (last: ${where})`, {
+    fix: 'none needed: the next server that gets a call follows it to its end',
+  });
+}
