@@ -153,8 +153,13 @@ async function passOn(
 }
 
 function endOf(execution: Execution, ending: Ending, run: Supervised): Omit<End, 'log'> {
+  // A supervisor that was killed while it stopped the run has left no word of why.
+  const overran =
+    run.timeout_ms !== null &&
+    ending.exit_code !== 0 &&
+    ending.finished_at - execution.started_at >= run.timeout_ms;
   return {
-    ...judge(ending, run.stopping),
+    ...judge(ending, run.stopping ?? (overran ? 'timeout' : null)),
     exit_code: ending.exit_code,
     launched: true,
     started_at: execution.started_at,

@@ -10,6 +10,8 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
   });
   // A client that is gone closes stdout first, sometimes: not worth a crash.
   process.stdout.on('error', () => undefined);
+  // A second signal must not end the process while it passes open runs on.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
   await Promise.race([
     once(process.stdin, 'end'),
     once(process.stdin, 'close'),

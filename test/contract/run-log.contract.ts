@@ -20,7 +20,7 @@ const same = (line: string): string => line;
 export async function feed(
   logs: RunLogs,
   chunks: readonly Chunk[],
-  { run = RUN, replay = false, clean = same, end = 'close' as 'close' | 'abandon' } = {},
+  { run = RUN, replay = false, clean = same, end = 'close' } = {},
 ): Promise<LogSummary | null> {
   const writer = await logs.open(run, { replay, clean });
   for (const [stream, chunk] of chunks) {

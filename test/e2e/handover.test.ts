@@ -2,12 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine } from '../support/engine.ts';
 import { openGatedRegistry } from '../support/gated-registry.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
+import { connect, type Connection } from '../support/mcp.ts';
 import { counted, counting, wholeLog } from '../support/numbered-log.ts';
 import { MARK, scriptWorkspace, trusted, type ScriptWorkspace } from '../support/script-workspace.ts';
-import { kill9, NOTHING, rows, settledTraces, until } from '../support/traces.ts';
+import { createHomes, kill9, NOTHING, rows, settledTraces, until } from '../support/traces.ts';
 
 // A run belongs to its supervisor: whatever happens to the client or the server, it goes on to its true end.
+
+const homes = createHomes();
+afterAll(() => homes.removeAll());
 
 const BLOCKS = ['docker-closed', 'docker-told', 'local-closed', 'local-told', 'local-killed'] as const;
 
@@ -43,9 +46,9 @@ describeWithEngine('a run outlives', () => {
     end: (first: Connection) => Promise<void>,
     { ownGroup = false } = {},
   ): Promise<void> {
-    const home = await tempFolder('handover');
+    const home = await homes.make('handover');
     const server = {
-      home: home.path,
+      home,
       env: trusted(workspace, block.startsWith('docker') ? 'docker' : 'local'),
     };
     const first = await connect({ ...server, ownGroup });
@@ -67,9 +70,8 @@ describeWithEngine('a run outlives', () => {
     expect(data.run.log.gap).toBeNull();
     expect(data.run.duration_ms).toBeGreaterThan(20 * last);
     expect(await workspace.written(`marks/${block}`)).toBe('ran\n');
-    expect(await settledTraces(home.path, [second.pid])).toEqual(NOTHING);
+    expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
     await second.close();
-    await home.remove();
   }
 
   /** How many lines are stored; null as long as there are not more than these. */
@@ -91,33 +93,29 @@ describeWithEngine('a client that closes in the middle of a launch', () => {
   it.concurrent.each(blocks)(
     '$ms ms after the intent was stored has started it once',
     async ({ ms, block }) => {
-      const home = await tempFolder('launching');
-      const server = { home: home.path, env: trusted(workspace) };
+      const home = await homes.make('launching');
+      const server = { home, env: trusted(workspace) };
       const first = await connect(server);
       await first.call('get_status');
       void first.call('run_action', { workspace: 'scripts', block, action: 'run' }).catch(() => undefined);
-      const run_id = await until(
-        'an intent',
-        () => rows(home.path, 'SELECT id FROM runs')[0]?.['id'] as string,
-      );
+      const run_id = await until('an intent', () => rows(home, 'SELECT id FROM runs')[0]?.['id'] as string);
       await pause(ms);
       await first.close();
       const second = await connect(server);
       const ended = await second.call('wait_for_action_run', { run_id, wait_seconds: 30 });
       expect(ended.data).toMatchObject({ succeeded: true, run: { exit_code: 0 }, log_tail: ['here'] });
       expect(await workspace.written(`marks/${block}`)).toBe('ran\n');
-      expect(await settledTraces(home.path, [second.pid])).toEqual(NOTHING);
+      expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
       await second.close();
-      await home.remove();
     },
   );
 });
 
 describeWithEngine('a run whose image is still being pulled', () => {
   it('is pulled and started once by whoever supervises it next', async () => {
-    const [home, registry] = await Promise.all([tempFolder('pulling'), openGatedRegistry()]);
+    const [home, registry] = await Promise.all([homes.make('pulling'), openGatedRegistry()]);
     const workspace = await scriptWorkspace({ pulled: { run: `${MARK}; echo here` } }, registry.image);
-    const server = { home: home.path, env: trusted(workspace) };
+    const server = { home, env: trusted(workspace) };
     const first = await connect(server);
     const target = { workspace: 'scripts', block: 'pulled', action: 'run', wait_seconds: 0 };
     const { data } = await first.call('run_action', target);
@@ -125,17 +123,15 @@ describeWithEngine('a run whose image is still being pulled', () => {
     expect(data).toMatchObject({ finished: false, launched: false, run: { status: 'pending' } });
     await registry.asked;
     await first.close();
-    expect(rows(home.path, 'SELECT status, launched FROM runs')).toEqual([
-      { status: 'pending', launched: 0 },
-    ]);
+    expect(rows(home, 'SELECT status, launched FROM runs')).toEqual([{ status: 'pending', launched: 0 }]);
 
     const second = await connect(server);
     registry.open();
     const ended = await second.call('wait_for_action_run', { run_id, wait_seconds: 30 });
     expect(ended.data).toMatchObject({ succeeded: true, log_tail: ['here'] });
     expect(await workspace.written('marks/pulled')).toBe('ran\n');
-    expect(await settledTraces(home.path, [second.pid])).toEqual(NOTHING);
+    expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
     await second.close();
-    await Promise.all([registry.close(), home.remove(), workspace.remove()]);
+    await Promise.all([registry.close(), workspace.remove()]);
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithEngine } from '../support/engine.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
+import { connect, type Connection } from '../support/mcp.ts';
 import { counted, counting, wholeLog } from '../support/numbered-log.ts';
 import {
   MARK,
@@ -13,6 +13,7 @@ import {
   type Scripts,
 } from '../support/script-workspace.ts';
 import {
+  createHomes,
   kill9,
   NOTHING,
   rows,
@@ -129,21 +130,25 @@ const MOMENTS: Moment[] = [
 /** Blocks of a workspace of their own each, so that no run is in another's way. */
 const blockOf = (moment: Moment): string => `at-${MOMENTS.indexOf(moment)}`;
 
+const homes = createHomes();
+
 describeWithEngine('kill -9 of the server', () => {
   let workspace: ScriptWorkspace;
   beforeAll(async () => {
     const blocks = MOMENTS.map((moment): [string, Scripts[string]] => [blockOf(moment), ACTIONS]);
     workspace = await scriptWorkspace(Object.fromEntries(blocks));
   });
-  afterAll(() => workspace.remove());
+  afterAll(async () => {
+    await homes.removeAll();
+    await workspace.remove();
+  });
 
   describe.concurrent('leaves nothing untold and nothing behind', () => {
     for (const moment of MOMENTS) it(moment.when, () => killedAt(moment));
   });
 
   async function killedAt(moment: Moment): Promise<void> {
-    const folder = await tempFolder('killed');
-    const home = folder.path;
+    const home = await homes.make('killed');
     const block = blockOf(moment);
     const server = { home, env: trusted(workspace) };
     const [first, engine] = await Promise.all([connect(server), watchEngine(home)]);
@@ -173,7 +178,6 @@ describeWithEngine('kill -9 of the server', () => {
     expect(await settledTraces(home, [second.pid])).toEqual(NOTHING);
     engine.close();
     await second.close();
-    await folder.remove();
   }
 });
 

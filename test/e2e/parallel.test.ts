@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeWithEngine } from '../support/engine.ts';
-import { connect, tempFolder, type Answer, type Connection } from '../support/mcp.ts';
+import { connect, type Answer, type Connection } from '../support/mcp.ts';
 import { wholeLog } from '../support/numbered-log.ts';
 import { MARK, scriptWorkspace, trusted, type ScriptWorkspace } from '../support/script-workspace.ts';
-import { NOTHING, settledTraces, until } from '../support/traces.ts';
+import { createHomes, NOTHING, settledTraces, until } from '../support/traces.ts';
 
 // Many runs, many callers, one ledger: two servers share the home in all of these.
 
@@ -12,7 +12,8 @@ const FOREVER = 'echo ready; while :; do sleep 0.05; done';
 
 describeWithEngine('at the same time', () => {
   let workspace: ScriptWorkspace;
-  let home: Awaited<ReturnType<typeof tempFolder>>;
+  const homes = createHomes();
+  let home: string;
   let first: Connection;
   let second: Connection;
 
@@ -25,13 +26,14 @@ describeWithEngine('at the same time', () => {
       remote: { run: FOREVER },
       stubborn: { run: `trap '' TERM; ${FOREVER}` },
     });
-    home = await tempFolder('parallel');
-    const options = { home: home.path, env: trusted(workspace) };
+    home = await homes.make('parallel');
+    const options = { home, env: trusted(workspace) };
     [first, second] = await Promise.all([connect(options), connect(options)]);
   });
   afterAll(async () => {
-    const left = await settledTraces(home.path, [first.pid, second.pid]);
-    await Promise.all([first.close(), second.close(), home.remove(), workspace.remove()]);
+    const left = await settledTraces(home, [first.pid, second.pid]);
+    await Promise.all([first.close(), second.close()]);
+    await Promise.all([homes.removeAll(), workspace.remove()]);
     expect(left).toEqual(NOTHING);
   });
 

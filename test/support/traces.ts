@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import Docker from 'dockerode';
 import { sha256 } from '../../src/shared/json.ts';
+import { tempFolder } from './mcp.ts';
 
 // What a server leaves on this machine, seen from outside and never through the server itself.
 
@@ -75,6 +76,25 @@ export async function settledTraces(
     if (isEmpty(seen) || Date.now() > deadline) return seen;
     await pause(5 * LOOK_MS);
   }
+}
+
+/** Folders of servers' data; `removeAll` ends what a failed test left running on the engine, too. */
+export function createHomes(): { make(name: string): Promise<string>; removeAll(): Promise<void> } {
+  const made: { path: string; remove: () => Promise<void> }[] = [];
+  return {
+    async make(name) {
+      const folder = await tempFolder(name);
+      made.push(folder);
+      return folder.path;
+    },
+    async removeAll() {
+      for (const { path, remove } of made) {
+        const left = await docker.listContainers({ all: true, filters: { label: [ledgerLabel(path)] } });
+        await Promise.all(left.map(({ Id }) => docker.getContainer(Id).remove({ force: true })));
+        await remove();
+      }
+    },
+  };
 }
 
 const docker = new Docker();

@@ -8,7 +8,8 @@ import { localSettings, script, writeWorkspace } from '../support/workspaces.ts'
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.error('SKIPPED: tests that mount file systems or change the user. They need root.');
+if (!isRoot)
+  process.stderr.write('SKIPPED: tests that mount file systems or change the user. They need root.\n');
 
 let root: Awaited<ReturnType<typeof tempFolder>>;
 let marker: string;
@@ -191,7 +192,7 @@ describe('images and mounts that the operator did not allow', () => {
   let inside: Awaited<ReturnType<typeof tempFolder>>;
   let server: Connection;
   beforeAll(async () => {
-    [home, outside, inside] = await Promise.all(['home', 'outside', 'inside'].map((name) => tempFolder(name)));
+    [home, outside, inside] = await Promise.all([tempFolder('home'), tempFolder('outside'), tempFolder('inside')]);
     const { POLYCRATE_MCP_EXECUTOR: _, ...settings } = localSettings(inside.path);
     const blocks = { db: { actions: [script('hello', 'true')] } };
     const write = (name: string, rest: Record<string, unknown>) =>

@@ -61,7 +61,7 @@ it('200 MB of output are counted exactly, kept within the limit, and other calls
   const { data: started } = await server.call('run_action', target);
   const began = performance.now();
   await server.call('search_action_runs');
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeLessThan(5_000);
   let { data } = await server.call('wait_for_action_run', { run_id: started.run.id, wait_seconds: 50 });
   while (!data.finished) ({ data } = await server.call('wait_for_action_run', { run_id: started.run.id }));
   expect(data).toMatchObject({ succeeded: true });
@@ -90,7 +90,7 @@ it('binary noise is stored as text without control characters', async () => {
   const data = await run('binary');
   const { lines, total_lines } = await log(data.run.id, { mode: 'head', lines: 1_000 });
   expect(total_lines).toBeGreaterThan(100);
-  // eslint-disable-next-line no-control-regex
+   
   expect(lines.map(({ text }: any) => text).join('')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
 }); // prettier-ignore
 

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cleanLine } from '../../../src/shared/clean-text.ts';
 
-// eslint-disable-next-line no-control-regex
 const HARMFUL =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 const nasty = fc.string({
@@ -56,6 +55,6 @@ describe('cleanLine', () => {
   ])('takes linear time for %s', (_, line) => {
     const began = performance.now();
     cleanLine(line);
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 });
