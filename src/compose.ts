@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { createDockerExecutor } from './adapters/docker/docker-executor.ts';
 import type { EndpointHints } from './adapters/docker/endpoints.ts';
+import { loadCheckpointKeys, type KeyFiles } from './adapters/host/checkpoint-keys.ts';
 import { createDetacher } from './adapters/host/detacher.ts';
 import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
 import { createProcessTable } from './adapters/host/process-table.ts';
@@ -16,6 +17,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
@@ -31,6 +33,7 @@ export interface App {
   supervision: SupervisionPorts;
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
+  verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -60,6 +63,12 @@ export function compose({ config, flags }: ComposeOptions): App {
     supervision,
     supervisor,
     detacher,
+    verification: {
+      check: sqlite.check,
+      keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
+      clock: systemClock,
+      log,
+    },
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,

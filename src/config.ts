@@ -10,7 +10,7 @@ import { readNamedFile, readValues, type Sources, type Variables } from './confi
 
 export { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION } from './config/version.ts';
 export { envExample, helpText, settingsTable } from './config/render.ts';
-export type { Command } from './config/command-line.ts';
+export type { Command, LedgerVerb } from './config/command-line.ts';
 
 /** What the rest of the program knows of flags and environment. */
 export interface Config extends Omit<Values<typeof SETTINGS>, 'workspaces'> {
@@ -27,8 +27,11 @@ export interface Invocation {
   /** For the operator, on stderr. */
   warnings: readonly string[];
   command: Command;
-  /** What followed the command. */
+  /** What followed the command and its verb. */
   args: readonly string[];
+  /** `verify` in `ledger verify`, and its own flags without dashes. */
+  verb: string | null;
+  options: Readonly<Record<string, string>>;
   /** The flags again, for further processes of this program with the same settings. */
   flags: readonly string[];
 }
@@ -88,6 +91,8 @@ export function parseConfig(around: Surroundings): Invocation {
     warnings: unknownVariables(sources),
     command: line.command,
     args: line.args,
+    verb: line.verb,
+    options: line.options,
     flags: flagsOf(line),
   };
 }

@@ -1,29 +1,38 @@
 #!/usr/bin/env node
-import { helpText, readConfig, VERSION } from './config.ts';
+import { helpText, readConfig, VERSION, type LedgerVerb } from './config.ts';
 import { AppError, messageOf } from './shared/errors.ts';
 
-/** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments. */
-async function main(): Promise<void> {
-  const { config, warnings, command, flags } = readConfig();
+/** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments; commands may have others of their own. */
+async function main(): Promise<number> {
+  const { config, warnings, command, verb, options, flags } = readConfig();
   // The doctor has places of its own for what others report on stderr.
   if (command !== 'doctor')
     for (const warning of warnings) process.stderr.write(`polycrate-mcp: ${warning}\n`);
-  if (command === 'help') return void process.stdout.write(helpText());
-  if (command === 'version') return void process.stdout.write(`${VERSION}\n`);
+  if (command === 'help' || command === 'version') {
+    process.stdout.write(command === 'help' ? helpText() : `${VERSION}\n`);
+    return 0;
+  }
   const { compose } = await import('./compose.ts');
   const app = compose({ config: command === 'doctor' ? { ...config, logLevel: 'error' } : config, flags });
-  if (command === 'stdio') await (await import('./commands/stdio.ts')).stdio(app);
-  if (command === 'supervise') await (await import('./commands/supervise.ts')).supervise(app);
-  if (command === 'doctor') {
-    process.exitCode = (await (await import('./commands/doctor.ts')).doctor(app, warnings)) ? 0 : 1;
-  }
-  if (command === 'demo') {
-    await (await import('./commands/demo.ts')).demo(app, (other) => compose({ config: other, flags: [] }));
+  switch (command) {
+    case 'stdio':
+      await (await import('./commands/stdio.ts')).stdio(app);
+      return 0;
+    case 'supervise':
+      await (await import('./commands/supervise.ts')).supervise(app);
+      return 0;
+    case 'doctor':
+      return (await (await import('./commands/doctor.ts')).doctor(app, warnings)) ? 0 : 1;
+    case 'ledger':
+      return (await import('./commands/ledger.ts')).ledger(app, { verb: verb as LedgerVerb, options });
+    case 'demo':
+      await (await import('./commands/demo.ts')).demo(app, (other) => compose({ config: other, flags: [] }));
+      return 0;
   }
 }
 
 main().then(
-  () => process.exit(),
+  (code) => process.exit(code),
   (error: unknown) => {
     process.stderr.write(`polycrate-mcp: ${messageOf(error)}\n`);
     if (error instanceof AppError && error.next) process.stderr.write(`  ${error.next}\n`);

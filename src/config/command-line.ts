@@ -3,6 +3,43 @@ import { AppError } from '../shared/errors.ts';
 import { didYouMean } from './nearest.ts';
 import { flagOf, SETTINGS } from './settings.ts';
 
+/** A flag of one verb; `value` names what it takes, null: it is a switch. */
+interface OwnFlag {
+  value: string | null;
+  meaning: string;
+}
+
+/** What a command can do, for commands that can do several things. */
+export interface Verb {
+  meaning: string;
+  flags: Readonly<Record<string, OwnFlag>>;
+}
+
+interface CommandEntry {
+  meaning: string;
+  arguments: string;
+  /** The first argument is one of these, each with flags of its own. */
+  verbs?: Readonly<Record<string, Verb>>;
+}
+
+const LEDGER_VERBS = {
+  verify: {
+    meaning:
+      'Checks every event and table. Ends with 0 sound, 3 tampered, 4 not provable, 1 could not check, 2 wrong usage.',
+    flags: {
+      anchor: { value: 'FILE', meaning: 'A checkpoint that was kept elsewhere: shows a cut or old ledger.' },
+      incremental: { value: null, meaning: 'Goes on from the last verification that found nothing.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+  checkpoint: {
+    meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
+    flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
+  },
+} as const satisfies Record<string, Verb>;
+
+export type LedgerVerb = keyof typeof LEDGER_VERBS;
+
 /** What the program can be asked to do; `stdio` is what it does without a command. */
 export const COMMANDS = {
   stdio: { meaning: 'Serves MCP on stdin and stdout.', arguments: '' },
@@ -11,19 +48,24 @@ export const COMMANDS = {
     meaning: 'Checks settings, workspaces, engine and ledger, and says what to mend.',
     arguments: '',
   },
+  ledger: { meaning: 'Proves that the ledger is whole.', arguments: 'VERB', verbs: LEDGER_VERBS },
   supervise: {
     meaning: 'Goes on with open runs after their server ended; the server starts it.',
     arguments: '[ARGS]',
   },
   help: { meaning: 'Lists commands and settings.', arguments: '' },
   version: { meaning: 'Prints the version.', arguments: '' },
-} as const;
+} as const satisfies Record<string, CommandEntry>;
 
 export type Command = keyof typeof COMMANDS;
 
 export interface CommandLine {
   command: Command;
+  /** What followed the command and its verb. */
   args: readonly string[];
+  verb: string | null;
+  /** Flags of the verb, without dashes. */
+  options: Readonly<Record<string, string>>;
   /** Setting flags, without dashes. */
   flags: Readonly<Record<string, string>>;
   envFile: string | null;
@@ -35,7 +77,21 @@ const VALUED = Object.values(SETTINGS)
   .filter((flag) => flag !== null && !SWITCHES.includes(flag)) as string[];
 const FLAGS = [...VALUED, ...SWITCHES, 'env-file', 'help', 'version'];
 
+/** Every flag of every verb. The same name must take a value everywhere or nowhere. */
+const OWN_FLAGS: Readonly<Record<string, OwnFlag>> = Object.assign(
+  {},
+  ...Object.values<CommandEntry>(COMMANDS).flatMap(({ verbs = {} }) =>
+    Object.values(verbs).map(({ flags }) => flags),
+  ),
+) as Record<string, OwnFlag>;
+
 const OPTIONS = {
+  ...Object.fromEntries(
+    Object.entries(OWN_FLAGS).map(([flag, { value }]) => [
+      flag,
+      { type: value === null ? ('boolean' as const) : ('string' as const) },
+    ]),
+  ),
   ...Object.fromEntries([...VALUED, 'env-file'].map((flag) => [flag, { type: 'string' as const }])),
   ...Object.fromEntries(SWITCHES.map((flag) => [flag, { type: 'boolean' as const }])),
   help: { type: 'boolean' as const, short: 'h' },
@@ -54,15 +110,17 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   });
   const words: string[] = [];
   const given: Record<string, string> = {};
+  const options: Record<string, string> = {};
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
-    if (token.kind === 'option') given[token.name] = valueOf(token);
+    if (token.kind !== 'option') continue;
+    (isOwn(token.name) ? options : given)[token.name] = valueOf(token);
   }
   const { 'env-file': envFile = null, help, version, ...flags } = given;
-  const [command, ...args] = words;
-  if (help) return { command: 'help', args, flags, envFile };
-  if (version) return { command: 'version', args, flags, envFile };
-  return { command: commandOf(command, args), args, flags, envFile };
+  const plain = { args: words.slice(1), verb: null, options: {}, flags, envFile };
+  if (help) return { ...plain, command: 'help' };
+  if (version) return { ...plain, command: 'version' };
+  return { ...plain, ...commandOf(words, options) };
 }
 
 interface OptionToken {
@@ -73,13 +131,18 @@ interface OptionToken {
 }
 
 function valueOf({ name, rawName, value, inlineValue }: OptionToken): string {
-  if (!FLAGS.includes(name)) throw unknownFlag(rawName);
-  if (!VALUED.includes(name) && name !== 'env-file') return value ?? 'true';
+  if (!FLAGS.includes(name) && !isOwn(name)) throw unknownFlag(rawName);
+  const valued = VALUED.includes(name) || name === 'env-file' || (OWN_FLAGS[name]?.value ?? null) !== null;
+  if (!valued) return value ?? 'true';
   // `--run-mode --image x` would make "--image" the run mode.
   if (value === undefined || (!inlineValue && value.startsWith('-'))) {
     throw new AppError('configuration', `${rawName} needs a value: ${rawName}=VALUE.`);
   }
   return value;
+}
+
+function isOwn(flag: string): boolean {
+  return Object.hasOwn(OWN_FLAGS, flag);
 }
 
 function unknownFlag(rawName: string): AppError {
@@ -90,17 +153,60 @@ function unknownFlag(rawName: string): AppError {
   });
 }
 
-function commandOf(word: string | undefined, args: readonly string[]): Command {
-  if (word === undefined) return 'stdio';
+function commandOf(
+  [word, ...args]: readonly string[],
+  options: CommandLine['options'],
+): Pick<CommandLine, 'command' | 'args' | 'verb' | 'options'> {
   const names = Object.keys(COMMANDS).filter((name) => name !== 'stdio');
-  if (!names.includes(word)) {
+  if (word !== undefined && !names.includes(word)) {
     throw new AppError('configuration', `"${word}" is not a command.${didYouMean(word, names)}`, {
       valid: names,
     });
   }
-  const command = word as Command;
-  if (args.length > 0 && COMMANDS[command].arguments === '') {
-    throw new AppError('configuration', `${command} takes no arguments, but got ${JSON.stringify(args[0])}.`);
+  const command = (word ?? 'stdio') as Command;
+  const { verbs, arguments: takes }: CommandEntry = COMMANDS[command];
+  if (verbs) return { command, ...verbOf({ command, verbs, args, options }), options };
+  refuseOptions(command, options, {});
+  if (takes === '') refuseArguments(command, args);
+  return { command, args, verb: null, options };
+}
+
+interface VerbParts {
+  command: Command;
+  verbs: Readonly<Record<string, Verb>>;
+  args: readonly string[];
+  options: CommandLine['options'];
+}
+
+function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): {
+  verb: string;
+  args: string[];
+} {
+  const valid = Object.keys(verbs);
+  const entry = verb === undefined ? undefined : verbs[verb];
+  if (verb === undefined || !entry || !valid.includes(verb)) {
+    const problem =
+      verb === undefined
+        ? `${command} needs to be told what to do: ${valid.join(' or ')}.`
+        : `"${verb}" is nothing that ${command} can do.${didYouMean(verb, valid)}`;
+    throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
   }
-  return command;
+  refuseOptions(`${command} ${verb}`, options, entry.flags);
+  refuseArguments(`${command} ${verb}`, args);
+  return { verb, args };
+}
+
+function refuseOptions(name: string, options: CommandLine['options'], flags: Verb['flags']): void {
+  for (const option of Object.keys(options)) {
+    if (Object.hasOwn(flags, option)) continue;
+    throw new AppError('configuration', `--${option} is not a flag of ${name}.`, {
+      valid: Object.keys(flags).map((flag) => `--${flag}`),
+      next: 'polycrate-mcp --help lists every flag.',
+    });
+  }
+}
+
+function refuseArguments(name: string, args: readonly string[]): void {
+  if (args.length === 0) return;
+  throw new AppError('configuration', `${name} takes no arguments, but got ${JSON.stringify(args[0])}.`);
 }

@@ -1,4 +1,4 @@
-import { COMMANDS } from './command-line.ts';
+import { COMMANDS, type Verb } from './command-line.ts';
 import { flagOf, SETTINGS, type Setting } from './settings.ts';
 
 const ENTRIES: readonly Setting[] = Object.values(SETTINGS);
@@ -37,9 +37,10 @@ export function envExample(): string {
 
 /** The text of `--help`. */
 export function helpText(): string {
-  const commands = Object.entries(COMMANDS).map(([name, { arguments: args, meaning }]) =>
-    line(name === 'stdio' ? '(none)' : `${name} ${args}`.trim(), meaning),
-  );
+  const commands = Object.entries(COMMANDS).flatMap(([name, entry]) => {
+    if ('verbs' in entry) return verbLines(name, entry.verbs);
+    return [line(name === 'stdio' ? '(none)' : `${name} ${entry.arguments}`.trim(), entry.meaning)];
+  });
   const settings = ENTRIES.map((entry) => {
     const flag = flagOf(entry);
     const fallback = `Default: ${plain(fallbackOf(entry))}.`;
@@ -58,6 +59,15 @@ export function helpText(): string {
     line('--env-file', 'A file with such variables; those of the environment win over it.'),
     '',
   ].join('\n');
+}
+
+function verbLines(command: string, verbs: Readonly<Record<string, Verb>>): string[] {
+  return Object.entries(verbs).flatMap(([verb, { meaning, flags }]) => [
+    line(`${command} ${verb}`, meaning),
+    ...Object.entries(flags).map(([flag, { value, meaning: about }]) =>
+      line(`  --${flag}${value === null ? '' : ` ${value}`}`, about),
+    ),
+  ]);
 }
 
 function line(name: string, meaning: string): string {

@@ -50,6 +50,14 @@ export const SETTINGS = {
     fallback: '~/.polycrate/mcp',
     schema: read.path,
   }),
+  signingKeyFile: setting({
+    variable: 'POLYCRATE_MCP_SIGNING_KEY_FILE',
+    meaning: 'Ed25519 private key that signs checkpoints of the ledger (PEM, PKCS #8).',
+    form: 'a path',
+    fallback: null,
+    unset: '`checkpoint-key.pem` in the data folder, created when first needed',
+    schema: read.path,
+  }),
   runMode: setting({
     variable: 'POLYCRATE_MCP_RUN_MODE',
     meaning:

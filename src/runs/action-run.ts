@@ -95,13 +95,15 @@ export interface ActionRun {
   evidence: { authenticated: string[]; claimed: string[] };
 }
 
-export type RunEventKind =
-  | 'run_requested' // the intent, with the whole initial record
-  | 'run_started'
-  | 'run_adopted'
-  | 'run_cancel_requested'
-  | 'run_finished'
-  | 'run_alias_added';
+export const RUN_EVENT_KINDS = [
+  'run_requested', // the intent, with the whole initial record
+  'run_started',
+  'run_adopted',
+  'run_cancel_requested',
+  'run_finished',
+  'run_alias_added',
+] as const;
+export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
 /**
  * One entry of the ledger. `facts` are stored as they are; `private` holds everything about or typed by a
@@ -122,14 +124,23 @@ export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
 
 /** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
 export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  const record = structuredClone(run ?? {}) as unknown as JsonObject;
+  return foldEvent(structuredClone(run), event);
+}
+
+/** The same in place, for who owns record and event. A closed record takes nothing but aliases. */
+export function foldEvent(run: ActionRun | null, event: RunEvent): ActionRun {
+  if (run && !isOpen(run) && event.kind !== 'run_alias_added') return run;
+  const record = (run ?? {}) as unknown as JsonObject;
   if (event.kind === 'run_alias_added') {
     const alias = event.facts['alias'];
     record['aliases'] = [...(record['aliases'] as Json[]), alias as Json];
     return record as unknown as ActionRun;
   }
   for (const patch of [event.facts, event.private]) {
-    for (const [path, value] of Object.entries(patch)) setPath(record, path.split('.'), value);
+    for (const [path, value] of Object.entries(patch)) {
+      if (path.includes('.')) setPath(record, path.split('.'), value);
+      else record[path] = value;
+    }
   }
   return record as unknown as ActionRun;
 }
@@ -140,7 +151,8 @@ function setPath(target: JsonObject, path: readonly string[], value: Json): void
     target[head] = value;
     return;
   }
-  const nested = target[head];
+  // Own members only: stored text must not reach a prototype.
+  const nested = Object.hasOwn(target, head) ? target[head] : null;
   const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? nested : {};
   target[head] = next;
   setPath(next, rest, value);

@@ -29,3 +29,43 @@ export function linkHash({ seq, at, kind, run_id, facts, commitments, prev }: Li
 export function commitment(salt: Uint8Array, value: Json): string {
   return createHmac('sha256', salt).update(canonicalJson(value)).digest('hex');
 }
+
+/** An event as it lies in the store, nothing parsed: a verifier trusts neither form nor type of a column. */
+export interface StoredEvent {
+  seq: number;
+  at: number;
+  kind: string;
+  run_id: string;
+  /** Canonical JSON. */
+  facts: string;
+  /** Canonical JSON. */
+  commitments: string;
+  prev: string;
+  hash: string;
+}
+
+/** A private value as it lies in the store. */
+export interface StoredValue {
+  seq: number;
+  name: string;
+  salt: Uint8Array;
+  /** Canonical JSON. */
+  value: string;
+}
+
+/**
+ * The hash that a stored event must have, from its columns as they are. Sound only if `facts` and `commitments`
+ * are complete JSON objects, because then no byte can move from one column to another.
+ */
+export function storedHash({ seq, at, kind, run_id, facts, commitments, prev }: StoredEvent): string {
+  const text = JSON.stringify;
+  return sha256(
+    `{"at":${at},"facts":${facts},"format":1,"kind":${text(kind)},"prev":${text(prev)},` +
+      `"private":${commitments},"run_id":${text(run_id)},"seq":${seq}}`,
+  );
+}
+
+/** The commitment that a stored private value must have. */
+export function storedCommitment({ salt, value }: Pick<StoredValue, 'salt' | 'value'>): string {
+  return createHmac('sha256', salt).update(value).digest('hex');
+}

@@ -1,6 +1,7 @@
 import type { ProcessIdentity } from '../shared/ports.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 import type { ExecutorKind } from './executor.ts';
+import type { AnchorNote, VerificationNote } from './verify.ts';
 
 /** The right and the duty to supervise one run. The fence grows with every taker; stale ones cannot write. */
 export interface Lease {
@@ -45,6 +46,8 @@ export type Intent =
 export type Replay = Extract<Intent, { outcome: 'replayed' | 'key_reused' }>;
 
 export interface LedgerStatus {
+  /** Random, the same for the whole life of the ledger. */
+  id: string;
   kind: 'sqlite' | 'postgres';
   location: string;
   /** Runs by status, all sources. */
@@ -55,6 +58,19 @@ export interface LedgerStatus {
   /** False: this version may read but not launch, because the ledger was written by a newer one. */
   writable: boolean;
   problem: string | null;
+  /** The last verification, and the newest checkpoint that was handed out to be kept elsewhere. */
+  verification: VerificationNote | null;
+  anchor: AnchorNote | null;
+}
+
+/** Where a run stands in the chain. */
+export interface RunProof {
+  /** Its events, in order. */
+  events: { seq: number; hash: string }[];
+  /** The newest event of the ledger, under which they are chained. */
+  head: { seq: number; hash: string };
+  /** The last verification, if it reached the newest of these events. */
+  verified: VerificationNote | null;
 }
 
 /** Append-only. What a method resolved with is durable; what it rejected did not happen. */
@@ -71,6 +87,8 @@ export interface RunLedger {
   /** By id or by any alias, or by an unambiguous prefix of an id of at least 8 characters. */
   find(id: string): Promise<ActionRun | null>;
   status(): Promise<LedgerStatus>;
+  /** Nothing is verified here. Without events (a run of another source) null. */
+  proof(run_id: string): Promise<RunProof | null>;
   /** Secret key of this ledger for keyed digests; created on first use. */
   key(): Promise<Uint8Array>;
 }

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { compareRuns } from '../history/compare.ts';
 import { findRun } from '../runs/wait.ts';
 import * as field from './fields.ts';
-import { fullRun } from './present-run.ts';
+import type { RunProof } from '../runs/run-ledger.ts';
+import { fullRun, verifiedOf } from './present-run.ts';
 import { defineTool } from './tool.ts';
 
 export const getActionRun = defineTool({
@@ -31,8 +32,20 @@ export const getActionRun = defineTool({
         parent: run.parent,
         log: `polycrate://runs/${run.id}/log`,
       },
-      proof: { source: run.source, evidence: run.evidence, log_sha256: run.log?.sha256 ?? null },
+      proof: {
+        source: run.source,
+        evidence: run.evidence,
+        log_sha256: run.log?.sha256 ?? null,
+        ...chainOf(await ledger.proof(run.id)),
+      },
       differences: other ? compareRuns(other, run) : [],
     };
   },
 });
+
+/** Where the run stands in the chain, and the last verification that reached it. */
+function chainOf(proof: RunProof | null): Record<string, unknown> {
+  if (!proof) return {};
+  const { events, head, verified } = proof;
+  return { events: events.map(({ seq }) => seq), head, verified: verifiedOf(verified) };
+}

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
-import { iso } from './present-run.ts';
+import type { AnchorNote } from '../runs/verify.ts';
+import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
 
@@ -29,7 +30,7 @@ export const getStatus = defineTool({
       services.store.list(),
       services.engine(),
     ]);
-    const { newest_at, ...stored } = ledger;
+    const { newest_at, verification, anchor, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -43,12 +44,24 @@ export const getStatus = defineTool({
         roots: services.roots,
       },
       executors: [{ kind: services.settings.executor, ...engine }],
-      ledger: { ...stored, newest: iso(newest_at) },
+      ledger: {
+        ...stored,
+        newest: iso(newest_at),
+        verification: verifiedOf(verification),
+        outside_anchor: anchorOf(anchor, services.clock.now()),
+      },
       sources: coverage(ledger),
       policy: policyOf(services),
     };
   },
 });
+
+/** The newest checkpoint that was handed out to be kept elsewhere. */
+function anchorOf(anchor: AnchorNote | null, now: number): Record<string, unknown> | null {
+  if (!anchor) return null;
+  const { at, size, file } = anchor;
+  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, file };
+}
 
 function policyOf({ settings }: Services): Record<string, unknown> {
   const meaning = {

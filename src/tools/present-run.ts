@@ -1,3 +1,4 @@
+import type { VerificationNote } from '../runs/verify.ts';
 import { isOpen, type ActionRun } from '../runs/action-run.ts';
 
 /** Epoch milliseconds as ISO 8601 UTC. */
@@ -5,6 +6,11 @@ export function iso(time: number): string;
 export function iso(time: number | null): string | null;
 export function iso(time: number | null): string | null {
   return time === null ? null : new Date(time).toISOString();
+}
+
+/** When the ledger was verified, with which result, and up to which event. */
+export function verifiedOf(note: VerificationNote | null): Record<string, unknown> | null {
+  return note && { at: iso(note.at), result: note.result, up_to_event: note.up_to, findings: note.findings };
 }
 
 /** A row of a list: what most questions need, in few tokens. */

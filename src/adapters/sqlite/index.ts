@@ -1,7 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { AppError } from '../../shared/errors.ts';
 import type { RunHistory } from '../../history/search.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
+import type { LedgerCheck } from '../../runs/verify.ts';
 import { createMemory } from './memory.ts';
+import { LEDGER_FILE } from './open.ts';
 import { createRpc } from './rpc.ts';
 import type { SyncPage } from './search.ts';
 
@@ -10,12 +15,13 @@ export interface SqliteLedger {
   leases: RunLeases;
   history: RunHistory;
   watch: LedgerWatch;
+  check: LedgerCheck;
   close(): Promise<void>;
 }
 
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
- * one reads; each opens the file when first called. `worker` is the built `ledger-worker.js`.
+ * one reads; each opens the file when first called. A verification has a third one. `worker` is the built `ledger-worker.js`.
  */
 export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): SqliteLedger {
   const listeners = new Set<() => void>();
@@ -24,6 +30,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
   };
   const writer = createRpc(worker, home, changed);
   const reader = createRpc(worker, home, changed);
+  const checker = createRpc(worker, home, changed);
   const memory = createMemory(home);
   const recall = <T>(method: string, ...args: unknown[]): Promise<T> =>
     memory.recall(JSON.stringify([method, ...args]), () => reader.call<T>(method, ...args));
@@ -41,6 +48,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       find: (id) => reader.call('find', id),
       status: () => recall('status'),
       key: () => reader.call('key'),
+      proof: (run_id) => reader.call('proof', run_id),
     },
     leases: {
       list: () => reader.call('leaseList'),
@@ -78,9 +86,28 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
         await reader.call('watch', -1);
       },
     },
+    check: {
+      verify(task, onProgress = () => undefined) {
+        return checker.follow('verify', [task], onProgress);
+      },
+      async id() {
+        refuseAbsent(home);
+        return await reader.call('ledgerId');
+      },
+      notes: () => reader.call('notes'),
+      note: (notes) => write('note', notes),
+    },
     async close() {
       memory.close();
-      await Promise.all([writer.close(), reader.close()]);
+      await Promise.all([writer.close(), reader.close(), checker.close()]);
     },
   };
+}
+
+/** Opening would create an empty ledger, which would then be found to be in order. */
+function refuseAbsent(home: string): void {
+  if (existsSync(join(home, LEDGER_FILE))) return;
+  throw new AppError('ledger_unavailable', `there is no ledger in ${home}`, {
+    next: 'name its folder with POLYCRATE_MCP_HOME or --home',
+  });
 }

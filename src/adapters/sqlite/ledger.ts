@@ -9,9 +9,11 @@ import type {
   LeaseGuard,
   LedgerStatus,
   Replay,
+  RunProof,
 } from '../../runs/run-ledger.ts';
 import type { OpenLedger } from './open.ts';
 import { createProjection, type Projection } from './projection.ts';
+import { createNotes } from './notes.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
 
 /** Below this much free space nothing launches; ends of open runs are still written. */
@@ -27,6 +29,7 @@ export interface SyncLedger {
   find(id: string): ActionRun | null;
   status(): LedgerStatus;
   key(): Uint8Array;
+  proof(run_id: string): RunProof | null;
   leases: LeaseTable;
 }
 
@@ -69,6 +72,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     find: createFind(open, projection),
     status: createStatus(open),
     key: () => open.key,
+    proof: createProof(open),
     leases,
   };
 }
@@ -152,9 +156,12 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
             (SELECT coalesce(max(seq), 0) FROM events) AS events,
             (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at`,
   );
+  const notes = createNotes(db);
   return () => {
+    const { verification, anchor } = notes.notes();
     const { total, open, events, newest_at } = counts.get() as Record<string, number | null>;
     return {
+      id: notes.ledgerId(),
       kind: 'sqlite',
       location: file,
       runs: { total: total ?? 0, open: open ?? 0 },
@@ -163,6 +170,22 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
       schema,
       writable,
       problem,
+      verification,
+      anchor,
     };
+  };
+}
+
+function createProof({ db }: OpenLedger): (run_id: string) => RunProof | null {
+  const own = db.prepare('SELECT seq, hash FROM events WHERE run_id = ? ORDER BY seq');
+  const newest = db.prepare('SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1');
+  const notes = createNotes(db);
+  return (run_id) => {
+    const events = own.all(run_id) as RunProof['events'];
+    const last = events.at(-1);
+    if (!last) return null;
+    const { verification } = notes.notes();
+    const reached = verification !== null && verification.up_to >= last.seq;
+    return { events, head: newest.get() as RunProof['head'], verified: reached ? verification : null };
   };
 }

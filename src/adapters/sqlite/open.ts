@@ -18,6 +18,8 @@ import { SCHEMA_VERSION, migrate } from './schema.ts';
 /** Long enough for other processes' bursts: the wait happens in a worker, not on the protocol's thread. */
 const BUSY_TIMEOUT_MS = 15_000;
 
+export const LEDGER_FILE = 'ledger.db';
+
 export interface OpenLedger {
   db: Database;
   file: string;
@@ -29,7 +31,7 @@ export interface OpenLedger {
 
 /** Opens or creates `home/ledger.db` with full durability. Throws `ledger_unavailable` with what helps. */
 export function openLedger(home: string): OpenLedger {
-  const file = join(home, 'ledger.db');
+  const file = join(home, LEDGER_FILE);
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
     refuseNetworkFileSystem(home);

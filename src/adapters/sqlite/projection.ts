@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { Database, Statement } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { canonicalJson, type JsonObject } from '../../shared/json.ts';
 import { commitment, GENESIS, linkHash } from '../../runs/chain.ts';
+import type { Projector, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 
-const RUN_COLUMNS = [
+/** Columns of `runs` beside the record. */
+export const RUN_COLUMNS = [
   'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
   'action', 'status', 'status_reason', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at',
   'duration_ms', 'host', 'client', 'source', 'reason', 'retrigger_of',
-  'record',
 ] as const; // prettier-ignore
 
 /** Writes events and keeps the projection in step; callers hold the transaction. */
@@ -25,7 +26,7 @@ export function createProjection(db: Database): Projection {
   const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db.prepare(
-    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')})`,
+    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)`,
   );
   const names = peopleWriter(db);
 
@@ -45,7 +46,7 @@ export function createProjection(db: Database): Projection {
       insertEvent.run(link.seq, at, kind, run_id, ...stored);
       for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
       const run = applyEvent(read(event.run_id), event);
-      writeRun.run(columnsOf(run));
+      writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
       names(run);
       return run;
     },
@@ -66,30 +67,46 @@ function commit(members: JsonObject): {
   return { commitments, values };
 }
 
-function columnsOf(run: ActionRun): Record<(typeof RUN_COLUMNS)[number], string | number | null> {
-  return {
-    ...run,
-    environment: run.environment?.value ?? null,
-    launched: run.launched ? 1 : 0,
-    host: run.hostname,
-    client: run.client?.name ?? null,
-    record: JSON.stringify(run),
-  };
-}
-
-/** Keeps the names that a `user` filter and an id look-up search by. */
-function peopleWriter(db: Database): (run: ActionRun) => void {
-  const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
-  const insertAlias: Statement = db.prepare(
-    'INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)',
-  );
-  return (run) => {
+/** What the tables say about a record. Erased fields are like fields that were never set. */
+export const projector: Projector = {
+  row(run) {
+    const named = {
+      ...run,
+      environment: run.environment?.value,
+      launched: run.launched ? 1 : 0,
+      host: run.hostname,
+      client: run.client?.name,
+    };
+    return Object.fromEntries<Row[string]>(
+      RUN_COLUMNS.map((column) => [column, storable(named[column] ?? null)]),
+    );
+  },
+  people(run) {
     const people: [string | null | undefined, string][] = [
       [run.os_user, 'os_user'],
       [run.principal?.subject, 'principal'],
       [run.principal?.display, 'principal'],
     ];
-    for (const [name, role] of people) if (name) insertPerson.run(name.toLowerCase(), run.id, role);
-    for (const alias of run.aliases) insertAlias.run(alias.id, run.id);
+    return people.flatMap(([name, role]) => (name ? [`${role} ${storable(name.toLowerCase())}`] : []));
+  },
+  aliases: (run) => run.aliases.map(({ id }) => storable(id)),
+};
+
+/** UTF-8 cannot hold half a surrogate pair: it becomes U+FFFD here as it would on its way into the file. */
+function storable<T extends string | number | null>(value: T): T {
+  if (typeof value !== 'string' || !/\p{Surrogate}/u.test(value)) return value;
+  return Buffer.from(value).toString() as T;
+}
+
+/** Keeps the names that a `user` filter and an id look-up search by. */
+function peopleWriter(db: Database): (run: ActionRun) => void {
+  const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
+  const insertAlias = db.prepare('INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)');
+  return (run) => {
+    for (const entry of projector.people(run)) {
+      const space = entry.indexOf(' ');
+      insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
+    }
+    for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
   };
 }

@@ -15,22 +15,34 @@ export interface Answer {
   };
 }
 
+/** What a thread tells without being asked: another process wrote, or how far a long call has come. */
+export type Post = { changed: true } | { id: number; progress: unknown };
+
 /** A thread that answers calls in their order. */
 export interface Rpc {
   call<T>(method: string, ...args: unknown[]): Promise<T>;
+  /** A call that reports while it works. */
+  follow<T>(method: string, args: unknown[], onProgress: (progress: never) => void): Promise<T>;
   close(): Promise<void>;
+}
+
+interface Waiting {
+  resolve: (value: never) => void;
+  reject: (error: Error) => void;
+  onProgress: ((progress: never) => void) | null;
 }
 
 /** Started by its first call; does not keep the process alive while nobody waits for an answer. */
 export function createRpc(script: URL, home: string, onChanged: () => void): Rpc {
   let worker: Worker | null = null;
   let last = 0;
-  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  const waiting = new Map<number, Waiting>();
 
   const start = (): Worker => {
     const started = new Worker(script, { workerData: { home } });
-    started.on('message', (message: Answer | { changed: true }) => {
+    started.on('message', (message: Answer | Post) => {
       if ('changed' in message) onChanged();
+      else if ('progress' in message) waiting.get(message.id)?.onProgress?.(message.progress as never);
       else settle(message);
     });
     started.on('error', (error) => {
@@ -52,16 +64,19 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
     else call.resolve(value as never);
   };
 
+  const ask = <T>(call: Omit<Call, 'id'>, onProgress: Waiting['onProgress']): Promise<T> => {
+    worker ??= start();
+    worker.ref();
+    const id = ++last;
+    return new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject, onProgress });
+      worker!.postMessage({ id, ...call } satisfies Call);
+    });
+  };
+
   return {
-    call(method, ...args) {
-      worker ??= start();
-      worker.ref();
-      const id = ++last;
-      return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject });
-        worker!.postMessage({ id, method, args } satisfies Call);
-      });
-    },
+    call: (method, ...args) => ask({ method, args }, null),
+    follow: (method, args, onProgress) => ask({ method, args }, onProgress),
     async close() {
       if (!worker) return;
       await this.call('close').catch(() => undefined);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 
 /** Grows with each additive change; an older binary that finds a newer one reads and refuses to launch. */
@@ -27,6 +28,8 @@ CREATE TABLE event_private (
   value TEXT NOT NULL,
   PRIMARY KEY (seq, name)
 ) WITHOUT ROWID;
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
@@ -67,7 +70,9 @@ CREATE INDEX runs_retriggered ON runs (retrigger_of) WHERE retrigger_of IS NOT N
 CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
 CREATE TABLE run_people (name TEXT NOT NULL, run_id TEXT NOT NULL, role TEXT NOT NULL,
   PRIMARY KEY (name, run_id, role)) WITHOUT ROWID;
+CREATE INDEX run_people_by_run ON run_people (run_id);
 CREATE TABLE run_aliases (alias TEXT NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (alias, run_id)) WITHOUT ROWID;
+CREATE INDEX run_aliases_by_run ON run_aliases (run_id);
 
 CREATE TABLE leases (
   run_id TEXT PRIMARY KEY,
@@ -89,8 +94,17 @@ CREATE TABLE requests (
   valid_ms INTEGER NOT NULL,
   PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
+CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
+
+const TRIGGERS = ['events_never_change', 'events_never_leave'];
+
+/** The triggers that refuse changes of events and are not there. */
+export function missingTriggers(db: Database): string[] {
+  const there = db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").pluck().all();
+  return TRIGGERS.filter((name) => !there.includes(name));
+}
 
 /** Answers the schema version that the file has now; creates the tables in a new file. */
 export function migrate(db: Database): number {
@@ -100,6 +114,7 @@ export function migrate(db: Database): number {
     const create = db.transaction(() => {
       if (version() !== 0) return;
       db.exec(TABLES);
+      db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });
     create.immediate();

@@ -1,9 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import { verify } from './check.ts';
 import { createSyncLedger } from './ledger.ts';
+import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
 import { createSyncHistory } from './search.ts';
-import type { Answer, Call } from './rpc.ts';
+import type { Answer, Call, Post } from './rpc.ts';
 
 /** How often a watcher looks whether another process wrote; the look is one integer in shared memory. */
 const WATCH_MS = 25;
@@ -29,12 +32,21 @@ function methods(): Record<string, Method> {
         leaseRenew: leases.renew,
         leaseTake: leases.take,
         leaseGive: leases.give,
+        ...createNotes(ledger.db),
+        verify: (task: VerifyTask) => verify(ledger.db, task, report),
         watch,
         close,
       },
     };
   }
   return opened.methods;
+}
+
+/** The call that is being answered: progress belongs to it. */
+let current = 0;
+
+function report(progress: Progress): void {
+  port.postMessage({ id: current, progress } satisfies Post);
 }
 
 let watching = 0;
@@ -64,6 +76,7 @@ function close(): void {
 }
 
 port.on('message', ({ id, method, args }: Call) => {
+  current = id;
   port.postMessage(answer(id, () => (methods()[method] as (...args: unknown[]) => unknown)(...args)));
 });
 

@@ -1,0 +1,92 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
+import { keyId, type CheckpointKeys } from '../../runs/checkpoint.ts';
+
+const PRIVATE = 'checkpoint-key.pem';
+const PUBLIC = 'checkpoint-key.pub.pem';
+
+/** Where the public part lies, for people who check. */
+export interface KeyFiles extends CheckpointKeys {
+  publicFile: string;
+  /** PEM. */
+  publicText: string;
+}
+
+/**
+ * The Ed25519 key for checkpoints: the given file, else `home/checkpoint-key.pem`, created with mode 0600 by its
+ * first use. A copy of a ledger that has only the public part beside it can be checked, not signed.
+ */
+export function loadCheckpointKeys({ home, given }: { home: string; given: string | null }): KeyFiles {
+  const publicFile = join(home, PUBLIC);
+  const file = given ?? join(home, PRIVATE);
+  try {
+    if (given === null && !existsSync(file)) {
+      if (existsSync(publicFile)) return publicOnly(publicFile);
+      mkdirSync(home, { recursive: true, mode: 0o700 });
+      const { privateKey } = generateKeyPairSync('ed25519');
+      createOnce(file, { text: pem(privateKey), mode: 0o600 });
+    }
+    const privateKey = createPrivateKey(readFileSync(file));
+    if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('it is no Ed25519 key');
+    const publicKey = createPublicKey(privateKey);
+    const publicText = pem(publicKey);
+    const beside =
+      given === null ? publicFile : join(home, `checkpoint-key.${keyId(publicKey).slice(0, 12)}.pub.pem`);
+    createOnce(beside, { text: publicText, mode: 0o644 });
+    return { id: keyId(publicKey), publicKey, privateKey, publicFile: beside, publicText };
+  } catch (error) {
+    throw new AppError(
+      'configuration',
+      `the key for checkpoints ${file} cannot be used: ${messageOf(error)}`,
+      {
+        next: 'POLYCRATE_MCP_SIGNING_KEY_FILE names a PEM file (PKCS #8) with an Ed25519 private key',
+        cause: error,
+      },
+    );
+  }
+}
+
+function publicOnly(publicFile: string): KeyFiles {
+  const publicText = readFileSync(publicFile, 'utf8');
+  const publicKey = createPublicKey(publicText);
+  return { id: keyId(publicKey), publicKey, privateKey: null, publicFile, publicText };
+}
+
+function pem(key: KeyObject): string {
+  return key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString();
+}
+
+/** Whole or not at all, and never twice: link() is exclusive. */
+function createOnce(file: string, { text, mode }: { text: string; mode: number }): void {
+  if (existsSync(file)) return;
+  const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const handle = openSync(draft, 'wx', mode);
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+    linkSync(draft, file);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    closeSync(handle);
+    unlinkSync(draft);
+  }
+}

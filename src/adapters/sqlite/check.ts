@@ -1,0 +1,184 @@
+import type { Database, Statement } from 'better-sqlite3';
+import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import {
+  createCollector,
+  type Erased,
+  type Finding,
+  type Progress,
+  type VerifyReport,
+  type VerifyTask,
+} from '../../runs/verify.ts';
+import { createChainCheck } from '../../runs/verify-chain.ts';
+import { checkRun, type PlainValue, type Row } from '../../runs/verify-projection.ts';
+import { groupsById } from './group.ts';
+import { projector, RUN_COLUMNS } from './projection.ts';
+import { missingTriggers } from './schema.ts';
+
+const EVENT_COLUMNS = 'seq, at, kind, run_id, facts, commitments, prev, hash';
+const PROGRESS_EVERY = 5_000;
+
+type OnProgress = (progress: Progress) => void;
+
+/**
+ * Reads the whole ledger, or what came after `from`, in one snapshot while others go on writing. Memory does not
+ * grow with the ledger.
+ */
+export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): VerifyReport {
+  const check = db.transaction((): VerifyReport => {
+    const findings = createCollector<Finding>();
+    const erased = createCollector<Erased>();
+    const parts = { db, task, found: findings.add, onProgress };
+    if (!task.from) checkFile(parts);
+    const chain = checkEvents(parts, erased.add);
+    const runs = checkRuns(parts);
+    return {
+      ...chain.state,
+      checked: { events: chain.events, runs, private_values: chain.private_values },
+      findings: findings.list,
+      findings_total: findings.total(),
+      erased: erased.list,
+      erased_total: erased.total(),
+    };
+  });
+  return check.deferred();
+}
+
+interface Parts {
+  db: Database;
+  task: VerifyTask;
+  found: (finding: Finding) => void;
+  onProgress: OnProgress;
+}
+
+/** SQLite's own check: indexes that hide rows, damaged pages. And the triggers that refuse changes. */
+function checkFile({ db, found, onProgress }: Parts): void {
+  onProgress({ step: 'file', done: 0, total: 1 });
+  const problems = db.pragma('integrity_check(20)') as { integrity_check: string }[];
+  for (const { integrity_check: problem } of problems) {
+    if (problem !== 'ok') found({ fault: 'storage', says: `the file is damaged: ${problem}` });
+  }
+  for (const name of missingTriggers(db)) {
+    found({ fault: 'storage', says: `the trigger ${name}, which refuses changes of events, is gone` });
+  }
+}
+
+function checkEvents(
+  { db, task, found, onProgress }: Parts,
+  erased: (erased: Erased) => void,
+): {
+  state: Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'>;
+  events: number;
+  private_values: number;
+} {
+  const { from, known } = task;
+  const after = from?.size ?? null;
+  const last = lastSeq(db);
+  const chain = createChainCheck({ from, known, found, erased });
+  if (from && from.size > 0) chain.start(eventAt(db, from.size), last);
+  const values = peekable(valuesAfter(db, after));
+  const counts = { events: 0, private_values: 0 };
+  for (const event of eventsAfter(db, after)) {
+    const own: StoredValue[] = [];
+    for (let next = values.peek(); next && next.seq <= event.seq; next = values.peek()) {
+      counts.private_values += 1;
+      if (next.seq === event.seq) own.push(next);
+      else chain.stray(next);
+      values.skip();
+    }
+    chain.event(event, own);
+    counts.events += 1;
+    if (counts.events % PROGRESS_EVERY === 0) onProgress({ step: 'events', done: event.seq, total: last });
+  }
+  for (let next = values.peek(); next; next = values.peek()) {
+    chain.stray(next);
+    values.skip();
+  }
+  return { state: chain.end(), ...counts };
+}
+
+/** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
+function checkRuns({ db, task, found, onProgress }: Parts): number {
+  const after = task.from?.size ?? 0;
+  const scope = after === 0 ? '' : 'WHERE run_id IN (SELECT run_id FROM events WHERE seq > @after)';
+  const stream = <T>(table: string, columns: string, order: string): IterableIterator<T> =>
+    db
+      .prepare(
+        `SELECT ${columns} FROM ${table} ${table === 'runs' ? scope.replace('run_id', 'id') : scope} ORDER BY ${order}`,
+      )
+      .iterate(...(after === 0 ? [] : [{ after }])) as IterableIterator<T>;
+  const total = (db.prepare('SELECT count(*) FROM runs').pluck().get() as number) || 1;
+  const values: Statement<[number], PlainValue> = db.prepare(
+    'SELECT name, value FROM event_private WHERE seq = ?',
+  );
+  let done = 0;
+  const groups = groupsById({
+    events: stream<StoredEvent>('events', EVENT_COLUMNS, 'run_id, seq'),
+    rows: stream<Row & { run_id: string }>('runs', `id AS run_id, record, ${RUN_COLUMNS.join(', ')}`, 'id'),
+    people: stream<{ run_id: string; name: string; role: string }>(
+      'run_people',
+      'run_id, name, role',
+      'run_id',
+    ),
+    aliases: stream<{ run_id: string; alias: string }>('run_aliases', 'run_id, alias', 'run_id'),
+    requests: stream<{ run_id: string; at: number }>('requests', 'run_id, at', 'run_id'),
+  });
+  for (const [run_id, { events, rows, people, aliases, requests }] of groups) {
+    const parts = {
+      run_id,
+      events: events.map((event) => ({
+        event,
+        values: event.commitments === '{}' ? [] : values.all(event.seq),
+      })),
+      row: rows[0] ?? null,
+      record: rows[0]?.['record'] ?? null,
+      people: people.map(({ name, role }) => `${role} ${name}`),
+      aliases: aliases.map(({ alias }) => alias),
+      requests: requests.map(({ at }) => at),
+    };
+    checkRun(parts, projector, found);
+    done += 1;
+    if (done % PROGRESS_EVERY === 0) onProgress({ step: 'runs', done, total });
+  }
+  return done;
+}
+
+function lastSeq(db: Database): number {
+  return db.prepare('SELECT coalesce(max(seq), 0) FROM events').pluck().get() as number;
+}
+
+function eventAt(db: Database, seq: number): StoredEvent | null {
+  const row = db.prepare(`SELECT ${EVENT_COLUMNS} FROM events WHERE seq = ?`).get(seq);
+  return (row as StoredEvent | undefined) ?? null;
+}
+
+/** Null: all of them, also such as lie where no event can be. */
+function eventsAfter(db: Database, seq: number | null): IterableIterator<StoredEvent> {
+  const where = seq === null ? '' : `WHERE seq > ${seq}`;
+  const select = db.prepare(`SELECT ${EVENT_COLUMNS} FROM events ${where} ORDER BY seq`);
+  return select.iterate() as IterableIterator<StoredEvent>;
+}
+
+function valuesAfter(db: Database, seq: number | null): IterableIterator<StoredValue> {
+  const where = seq === null ? '' : `WHERE seq > ${seq}`;
+  const select = db.prepare(`SELECT seq, name, salt, value FROM event_private ${where} ORDER BY seq, name`);
+  return select.iterate() as IterableIterator<StoredValue>;
+}
+
+interface Peekable<T> {
+  peek(): T | null;
+  skip(): void;
+}
+
+function peekable<T>(items: Iterator<T>): Peekable<T> {
+  const next = (): T | null => {
+    const { value, done } = items.next() as IteratorResult<T, undefined>;
+    return done ? null : value;
+  };
+  let head = next();
+  return {
+    peek: () => head,
+    skip() {
+      head = next();
+    },
+  };
+}
