@@ -44,6 +44,7 @@ describe('defaults', () => {
     expect(config).toEqual({
       workspaceRoots: [{ path: '/home/ada/.polycrate/workspaces', named: true }],
       home: '/home/ada/.polycrate/mcp',
+      databaseUrl: null,
       runMode: 'ask',
       executor: 'auto',
       image: null,
