@@ -39,8 +39,15 @@ const SESSION = `SELECT set_config('statement_timeout', $1, false), set_config('
   set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
     ELSE current_setting('synchronous_commit') END, false)`;
 
+export interface DatabaseOptions {
+  url: string;
+  log: Log;
+  patience_ms?: number;
+}
+
 /** Loads the driver; connects when first used. */
-export async function createDatabase({ url, log }: { url: string; log: Log }): Promise<Database> {
+export async function createDatabase(options: DatabaseOptions): Promise<Database> {
+  const { url, log, patience_ms = PATIENCE_MS } = options;
   const driver = await import('pg');
   const location = locationOf(url);
   const config: ClientConfig = {
@@ -60,8 +67,8 @@ export async function createDatabase({ url, log }: { url: string; log: Log }): P
   const [readers, writers] = [pool(READERS), pool(WRITERS)];
   return {
     location,
-    read: patient(readers, location),
-    write: patient(writers, location),
+    read: patient({ pool: readers, location, patience_ms }),
+    write: patient({ pool: writers, location, patience_ms }),
     async alone(use) {
       const client = new driver.Client({ ...config, query_timeout: 0 });
       client.on('error', () => undefined);
@@ -92,9 +99,17 @@ function numbersOf(parsers: typeof types): typeof types.getTypeParser {
 } // prettier-ignore
 
 /** One statement is one transaction, so that a repetition needs no more than a statement that may be repeated. */
-function patient(pool: Pool, location: string): Query {
+function patient({
+  pool,
+  location,
+  patience_ms,
+}: {
+  pool: Pool;
+  location: string;
+  patience_ms: number;
+}): Query {
   return async (text, values) => {
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + patience_ms;
     for (let attempt = 0; ; attempt++) {
       try {
         return (await pool.query(text, values as unknown[])).rows as never;

@@ -4,6 +4,14 @@ import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts
 import type { Log } from '../../shared/ports.ts';
 import type { OpenLedger } from './open.ts';
 
+export interface PostgresOptions {
+  /** With user and password; repeated nowhere. */
+  url: string;
+  log: Log;
+  /** How long a call tries to reach a database that went away; 12 seconds. */
+  patience_ms?: number;
+}
+
 export interface PostgresLedger {
   ledger: RunLedger;
   leases: RunLeases;
@@ -16,7 +24,7 @@ export interface PostgresLedger {
  * The ledger in a PostgreSQL database that several servers share. Nothing is loaded or connected before the first
  * call; a failed attempt is repeated by the next call, so that a database that comes back needs no restart.
  */
-export function createPostgresLedger(options: { url: string; log: Log }): PostgresLedger {
+export function createPostgresLedger(options: PostgresOptions): PostgresLedger {
   let opening: Promise<OpenLedger> | null = null;
   const opened = (): Promise<OpenLedger> => {
     opening ??= import('./open.ts').then(({ openLedger }) => openLedger(options));

@@ -2,7 +2,7 @@ import type { RunHistory } from '../../history/search.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
-import { createDatabase, type Database } from './database.ts';
+import { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 import { unavailable } from './failures.ts';
 import { createLeases } from './leases.ts';
 import { createLedger } from './ledger.ts';
@@ -21,8 +21,9 @@ export interface OpenLedger {
 }
 
 /** Connects, looks at the server, creates what is missing. Throws `ledger_unavailable` with what helps. */
-export async function openLedger({ url, log }: { url: string; log: Log }): Promise<OpenLedger> {
-  const db = await createDatabase({ url, log });
+export async function openLedger(options: DatabaseOptions): Promise<OpenLedger> {
+  const { log } = options;
+  const db = await createDatabase(options);
   try {
     await db.alone(async (query) => {
       await inspect(query, log);
