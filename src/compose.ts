@@ -8,6 +8,7 @@ import { createProcessTable } from './adapters/host/process-table.ts';
 import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
+import { createPostgresLedger, type PostgresLedger } from './adapters/postgres/index.ts';
 import { createSqliteLedger, type SqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
@@ -47,15 +48,12 @@ export interface ComposeOptions {
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
   const log = createStderrLog(config.logLevel);
-  const sqlite = createSqliteLedger({
-    home: config.home,
-    worker: new URL('./ledger-worker.js', import.meta.url),
-  });
+  const records = recordsOf(config, log);
   const executors = executorsOf(config, log);
-  const supervision = supervisionOf({ config, log, sqlite, executors });
+  const supervision = supervisionOf({ config, log, records, executors });
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
-  const services = servicesOf({ config, log, sqlite, supervision, supervisor, detacher });
+  const services = servicesOf({ config, log, records, supervision, supervisor, detacher });
   return {
     config,
     log,
@@ -64,7 +62,7 @@ export function compose({ config, flags }: ComposeOptions): App {
     supervisor,
     detacher,
     verification: {
-      check: sqlite.check,
+      check: records.check,
       keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
       clock: systemClock,
       log,
@@ -75,8 +73,16 @@ export function compose({ config, flags }: ComposeOptions): App {
       principal: osPrincipal(),
       log,
     },
-    close: () => sqlite.close(),
+    close: () => records.close(),
   };
+}
+
+type Records = SqliteLedger | PostgresLedger;
+
+/** The ledger of this process: one file of its own, or a database that several servers share. */
+function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
+  if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
+  return createSqliteLedger({ home, worker: new URL('./ledger-worker.js', import.meta.url) });
 }
 
 /** A pull is a phase of its own, apart from the run's time limit. */
@@ -118,15 +124,15 @@ function engineHints({ dockerHost, userHome, childEnvironment: variables }: Conf
 interface SupervisionParts {
   config: Config;
   log: Log;
-  sqlite: SqliteLedger;
+  records: Records;
   executors: Executors;
 }
 
-function supervisionOf({ config, log, sqlite, executors }: SupervisionParts): SupervisionPorts {
+function supervisionOf({ config, log, records, executors }: SupervisionParts): SupervisionPorts {
   return {
-    ledger: sqlite.ledger,
-    leases: sqlite.leases,
-    watch: sqlite.watch,
+    ledger: records.ledger,
+    leases: records.leases,
+    watch: records.watch,
     logs: createLogFiles({ home: config.home, maxBytes: config.logMaxBytes }),
     files: createRunFiles(config.home),
     executor: executors,
@@ -142,7 +148,7 @@ interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
   detacher: StartPorts['detacher'];
 }
 
-function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: ServiceParts): Services {
+function servicesOf({ config, log, records, supervision, supervisor, detacher }: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
   const store = createWorkspaceFiles({
@@ -154,7 +160,7 @@ function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: 
     store,
     executor,
     files: supervision.files,
-    ledger: sqlite.ledger,
+    ledger: records.ledger,
     settings,
     realPath,
     clock: systemClock,
@@ -170,10 +176,10 @@ function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: 
     version: VERSION,
     zone: config.timezone,
     store,
-    ledger: sqlite.ledger,
-    leases: sqlite.leases,
-    history: sqlite.history,
-    watch: sqlite.watch,
+    ledger: records.ledger,
+    leases: records.leases,
+    history: records.history,
+    watch: records.watch,
     logs: supervision.logs,
     clock: systemClock,
     settings,

@@ -15,9 +15,7 @@ export async function doctor(app: App, warnings: readonly string[]): Promise<boo
     all.push(...findings);
     for (const finding of findings) process.stdout.write(renderFinding(finding, colours));
   };
-  process.stdout.write(
-    `polycrate-mcp ${VERSION}. Nothing is changed; only the ledger is opened, if there is one.\n\n`,
-  );
+  process.stdout.write(`polycrate-mcp ${VERSION}. ${promise(app)}\n\n`);
   tell(checkNode(process.versions.node), ...warnings.map((text) => warning(text)), ...settingsOf(app));
   tell(...(await attempt('data folder', async () => checkData(app))));
   tell(...(await attempt('workspaces', () => checkWorkspaces(app))));
@@ -27,8 +25,15 @@ export async function doctor(app: App, warnings: readonly string[]): Promise<boo
   return all.every(({ mark }) => mark !== 'problem');
 }
 
+/** A database is opened as a server would open it, which is also how its owner prepares it for the servers. */
+function promise({ config }: App): string {
+  if (config.databaseUrl === null) return 'Nothing is changed; only the ledger is opened, if there is one.';
+  return 'Nothing is changed, except that the database gets the tables of this version if it lacks them.';
+}
+
 async function checkData(app: App): Promise<Finding[]> {
   const home = await checkHome(app.config.home);
+  if (app.config.databaseUrl !== null) return [home.finding, ...(await checkLedger(app))];
   const driver = checkDriver();
   const usable = home.exists && home.finding.mark !== 'problem' && driver.mark === 'ok';
   return [home.finding, driver, ...(usable ? await checkLedger(app) : [])];

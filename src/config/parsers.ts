@@ -31,6 +31,16 @@ export function choice<const T extends string>(
 
 export const text = z.string().trim().regex(/^\S+$/, 'must be one word without spaces');
 
+/** Kept as it is: what follows the scheme is the driver's business. Must not be repeated, it holds a password. */
+export const databaseUrl = z
+  .string()
+  .trim()
+  .refine(
+    (url) => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url),
+    'is not the URL of a PostgreSQL database',
+  )
+  .refine((url) => !URL.canParse(url) || new URL(url).pathname.length > 1, 'names no database');
+
 export const yesOrNo = z.stringbool({ error: 'is neither yes nor no' });
 
 /** A whole number above zero. */

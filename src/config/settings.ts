@@ -58,6 +58,16 @@ export const SETTINGS = {
     unset: '`checkpoint-key.pem` in the data folder, created when first needed',
     schema: read.path,
   }),
+  databaseUrl: setting({
+    variable: 'POLYCRATE_MCP_DATABASE_URL',
+    meaning:
+      'PostgreSQL database that holds the ledger instead of a file, so that several servers share one history; logs of runs stay in the data folder.',
+    form: '`postgres://USER:PASSWORD@HOST:PORT/DATABASE`',
+    fallback: null,
+    unset: '`ledger.db` in the data folder',
+    secret: true,
+    schema: () => read.databaseUrl,
+  }),
   runMode: setting({
     variable: 'POLYCRATE_MCP_RUN_MODE',
     meaning:

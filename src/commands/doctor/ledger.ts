@@ -7,17 +7,15 @@ import { ok, problem, warning, type Finding } from './finding.ts';
 
 type Parts = Pick<App, 'config' | 'services' | 'supervision'>;
 
-/** Opens the ledger if there is one, and tells what is in it; a missing one is not made. */
+/** Opens the ledger if there is one, and tells what is in it; a missing file is not made. */
 export async function checkLedger({ config, services, supervision }: Parts): Promise<Finding[]> {
   const file = join(config.home, 'ledger.db');
-  const exists = await access(file).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
+  if (config.databaseUrl === null && !(await isThere(file))) {
+    return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
+  }
   try {
-    const { runs, events, schema, writable, problem: trouble } = await services.ledger.status();
-    const text = `ledger ${file}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
+    const { location, runs, events, schema, writable, problem: trouble } = await services.ledger.status();
+    const text = `ledger ${location}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
     const leases = await services.leases.list();
     return [
       writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
@@ -29,6 +27,13 @@ export async function checkLedger({ config, services, supervision }: Parts): Pro
     const help = fix && !fix.includes('doctor') ? { fix } : {};
     return [problem(messageOf(error), help)];
   }
+}
+
+function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 function describeLease(

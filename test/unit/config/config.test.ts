@@ -45,6 +45,7 @@ describe('defaults', () => {
       workspaceRoots: [{ path: '/home/ada/.polycrate/workspaces', named: true }],
       home: '/home/ada/.polycrate/mcp',
       signingKeyFile: null,
+      databaseUrl: null,
       runMode: 'ask',
       executor: 'auto',
       image: null,

@@ -1,0 +1,123 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Client, ClientConfig, Pool, QueryResultRow, types } from 'pg';
+import { messageOf } from '../../shared/errors.ts';
+import type { Log } from '../../shared/ports.ts';
+import { isPassing, locationOf, unavailable } from './failures.ts';
+
+/** Runs one statement, with `$1` … for the values. */
+export type Query = <Row extends QueryResultRow>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export interface Database {
+  /** Where it is, without user and password. */
+  location: string;
+  /** For statements that may be repeated: tries again on new connections while it is lost. `ledger_unavailable`. */
+  read: Query;
+  /** The same on connections that questions do not use up. */
+  write: Query;
+  /** One connection and one attempt, for several statements in a row. Throws the driver's own errors. */
+  alone<T>(use: (query: Query) => Promise<T>): Promise<T>;
+  /** A connection that stays, outside of the pools; unconnected. */
+  client(): Client;
+  close(): Promise<void>;
+}
+
+/** Small pools: writers wait for each other in the database anyhow. */
+const READERS = 3;
+const WRITERS = 3;
+/** A question or an append that takes longer has failed; the driver gives up a little later than the server. */
+const STATEMENT_MS = 15_000;
+const LOCK_MS = 10_000;
+const CONNECT_MS = 5_000;
+/** How long a lost connection is worth new attempts, and the pauses between them. */
+const PATIENCE_MS = 12_000;
+const PAUSES_MS = [50, 100, 200, 400, 800, 1_600];
+
+// The chain's order rests on READ COMMITTED; what was acknowledged must be on disk, whatever the role's defaults say.
+const SESSION = `SELECT set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),
+  set_config('idle_in_transaction_session_timeout', $1, false),
+  set_config('default_transaction_isolation', 'read committed', false), set_config('jit', 'off', false),
+  set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+    ELSE current_setting('synchronous_commit') END, false)`;
+
+export interface DatabaseOptions {
+  url: string;
+  log: Log;
+  patience_ms?: number;
+}
+
+/** Loads the driver; connects when first used. */
+export async function createDatabase(options: DatabaseOptions): Promise<Database> {
+  const { url, log, patience_ms = PATIENCE_MS } = options;
+  const driver = await import('pg');
+  const location = locationOf(url);
+  const config: ClientConfig = {
+    connectionString: url,
+    fallback_application_name: 'polycrate-mcp',
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: STATEMENT_MS + 5_000,
+    keepAlive: true,
+    types: { getTypeParser: numbersOf(driver.types) },
+  };
+  const pool = (max: number): Pool => {
+    const made = new driver.Pool({ ...config, max, allowExitOnIdle: true, onConnect: (client) => prepare(client) as unknown as void });
+    // An idle connection that breaks is replaced by the next call.
+    made.on('error', (error) => log('debug', 'a connection to the ledger broke', { error: messageOf(error) }));
+    return made;
+  };
+  const [readers, writers] = [pool(READERS), pool(WRITERS)];
+  return {
+    location,
+    read: patient({ pool: readers, location, patience_ms }),
+    write: patient({ pool: writers, location, patience_ms }),
+    async alone(use) {
+      const client = new driver.Client({ ...config, query_timeout: 0 });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        await prepare(client);
+        return await use(async (text, values) => (await client.query(text, values as unknown[])).rows as never);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
+    client: () => new driver.Client(config),
+    async close() {
+      await Promise.all([readers.end(), writers.end()]);
+    },
+  };
+} // prettier-ignore
+
+async function prepare(client: Pick<Client, 'query'>): Promise<void> {
+  await client.query(SESSION, [`${STATEMENT_MS}`, `${LOCK_MS}`]);
+}
+
+/** All our 64-bit numbers are below 2^53; the driver would hand them out as text. */
+function numbersOf(parsers: typeof types): typeof types.getTypeParser {
+  const INT8 = 20;
+  const parserOf = (oid: number, format: never): unknown => (oid === INT8 ? Number : parsers.getTypeParser(oid, format));
+  return parserOf as typeof types.getTypeParser;
+} // prettier-ignore
+
+/** One statement is one transaction, so that a repetition needs no more than a statement that may be repeated. */
+function patient({
+  pool,
+  location,
+  patience_ms,
+}: {
+  pool: Pool;
+  location: string;
+  patience_ms: number;
+}): Query {
+  return async (text, values) => {
+    const deadline = Date.now() + patience_ms;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return (await pool.query(text, values as unknown[])).rows as never;
+      } catch (error) {
+        const wait = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]!;
+        if (!isPassing(error) || Date.now() + wait > deadline) throw unavailable(error, location);
+        await pause(wait);
+      }
+    }
+  };
+}

@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunHistory } from '../../history/search.ts';
+import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { LedgerCheck } from '../../runs/verify.ts';
+import type { Log } from '../../shared/ports.ts';
+import type { OpenLedger } from './open.ts';
+
+export interface PostgresOptions {
+  /** With user and password; repeated nowhere. */
+  url: string;
+  log: Log;
+  /** How long a call tries to reach a database that went away; 12 seconds. */
+  patience_ms?: number;
+}
+
+export interface PostgresLedger {
+  ledger: RunLedger;
+  leases: RunLeases;
+  history: RunHistory;
+  watch: LedgerWatch;
+  check: LedgerCheck;
+  close(): Promise<void>;
+}
+
+/**
+ * The ledger in a PostgreSQL database that several servers share. Nothing is loaded or connected before the first
+ * call; a failed attempt is repeated by the next call, so that a database that comes back needs no restart.
+ */
+export function createPostgresLedger(options: PostgresOptions): PostgresLedger {
+  let opening: Promise<OpenLedger> | null = null;
+  const opened = (): Promise<OpenLedger> => {
+    opening ??= import('./open.ts').then(({ openLedger }) => openLedger(options));
+    opening.catch(() => (opening = null));
+    return opening;
+  };
+  /** Readers of this process need not wait for the notification. */
+  const write = async <T>(call: (parts: OpenLedger) => Promise<T>): Promise<T> => {
+    const parts = await opened();
+    const value = await call(parts);
+    parts.watch.wake();
+    return value;
+  };
+
+  return {
+    ledger: {
+      request: (intent) => write(({ ledger }) => ledger.request(intent)),
+      append: (event, guard, change) => write(({ ledger }) => ledger.append(event, guard, change)),
+      replay: async (key, now) => (await opened()).ledger.replay(key, now),
+      find: async (id) => (await opened()).ledger.find(id),
+      status: async () => (await opened()).ledger.status(),
+      key: async () => (await opened()).ledger.key(),
+      proof: async (run_id) => (await opened()).ledger.proof(run_id),
+    },
+    leases: {
+      list: async () => (await opened()).leases.list(),
+      renew: async (owner, expires_at) => (await opened()).leases.renew(owner, expires_at),
+      take: (seen, owner, expires_at) => write(({ leases }) => leases.take(seen, owner, expires_at)),
+      give: (guard, how) => write(({ leases }) => leases.give(guard, how)),
+    },
+    history: {
+      search: async (query) => (await opened()).history.search(query),
+      missing: async (wanted) => (await opened()).history.missing(wanted),
+      names: async (column, limit) => (await opened()).history.names(column, limit),
+      retriggersOf: async (run_id, limit) => (await opened()).history.retriggersOf(run_id, limit),
+      ids: async (prefix, limit) => (await opened()).history.ids(prefix, limit),
+    },
+    watch: {
+      // A supervisor's loop rests on this: a ledger out of reach makes it wait, not fail.
+      async changed(max_ms, signal) {
+        const parts = await opened().catch(() => null);
+        await (parts?.watch.changed(max_ms, signal) ?? pause(Math.min(max_ms, OUT_OF_REACH_MS), signal));
+      },
+    },
+    check: {
+      verify: async (task, onProgress) => (await opened()).check.verify(task, onProgress),
+      id: async () => (await opened()).check.id(),
+      notes: async () => (await opened()).check.notes(),
+      note: async (notes) => (await opened()).check.note(notes),
+    },
+    async close() {
+      // An attempt that failed left nothing open.
+      await (await opening?.catch(() => null))?.close();
+    },
+  };
+}
+
+const OUT_OF_REACH_MS = 1_000;
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, signal && { signal }).catch(() => undefined);
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import type { ActionRun, RunEvent } from '../../runs/action-run.ts';
+import { commitment } from '../../runs/chain.ts';
+import { canonicalJson, type JsonObject } from '../../shared/json.ts';
+import { foldAll, plain, plainOrNull } from './plain-text.ts';
+
+/**
+ * What `ledger_write` takes: the event and what the tables say about its run afterwards, as JSON text. Canonical
+ * texts travel as strings, so that the database hashes and stores them as they are.
+ */
+export function documentOf(event: RunEvent, { token, run }: { token: string; run: ActionRun }): string {
+  const { commitments, values } = commit(event.private);
+  const { at, kind, run_id, facts } = event;
+  return JSON.stringify({
+    token,
+    at,
+    kind,
+    run_id,
+    facts: canonicalJson(facts),
+    commitments: canonicalJson(commitments),
+    private: values,
+    run: rowOf(run),
+    people: peopleOf(run),
+    aliases: run.aliases.map(({ id }) => plain(id)),
+  });
+}
+
+/** Private values enter the event only as HMAC-SHA256 under a fresh salt; values and salts lie apart. */
+function commit(members: JsonObject): {
+  commitments: Record<string, string>;
+  values: { name: string; salt: string; value: string }[];
+} {
+  const commitments: Record<string, string> = {};
+  const values = Object.entries(members).map(([name, member]) => {
+    const salt = randomBytes(16);
+    commitments[name] = commitment(salt, member);
+    return { name, salt: salt.toString('hex'), value: canonicalJson(member) };
+  });
+  return { commitments, values };
+}
+
+/** Columns of `runs`; the database adds `version`. */
+export function rowOf(run: ActionRun): Record<string, string | number | boolean | null> {
+  return {
+    id: run.id,
+    kind: run.kind,
+    organization: plainOrNull(run.organization),
+    workspace: plain(run.workspace),
+    environment: plainOrNull(run.environment?.value),
+    block: plainOrNull(run.block),
+    block_version: plainOrNull(run.block_version),
+    app_version: plainOrNull(run.app_version),
+    block_from: plainOrNull(run.block_from),
+    action: plainOrNull(run.action),
+    status: run.status,
+    exit_code: run.exit_code,
+    launched: run.launched,
+    requested_at: run.requested_at,
+    started_at: run.started_at,
+    finished_at: run.finished_at,
+    duration_ms: run.duration_ms,
+    host: plainOrNull(run.hostname),
+    client: plainOrNull(run.client?.name),
+    source: run.source,
+    retrigger_of: plainOrNull(run.retrigger_of),
+    words: foldAll([run.reason, run.block, run.action, run.workspace, run.status_reason]),
+    record: JSON.stringify(run),
+  };
+}
+
+/** The names that a `user` filter searches by. */
+export function peopleOf(run: ActionRun): { name: string; role: string }[] {
+  const people: [string | null | undefined, string][] = [
+    [run.os_user, 'os_user'],
+    [run.principal?.subject, 'principal'],
+    [run.principal?.display, 'principal'],
+  ];
+  return people.flatMap(([name, role]) => (name ? [{ name: plain(name).toLowerCase(), role }] : []));
+}
