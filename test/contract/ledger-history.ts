@@ -8,40 +8,47 @@ const BEGIN = Date.UTC(2026, 2, 1);
 export async function storeHistory(home: string): Promise<string[]> {
   const sqlite = openSqlite(home);
   try {
-    const [first, second, third] = [mintId(), mintId(), mintId()];
-    await request(sqlite, { id: first, at: BEGIN, reason: 'weekly restart', key: 'key-1' });
-    await request(sqlite, { id: second, at: BEGIN + 10, reason: 'Prüfung ☂ "quoted"', key: null });
-    const at = BEGIN + 100;
-    const started = { status: 'running', launched: true, started_at: at };
-    await append(sqlite, { kind: 'run_started', run_id: first, at, facts: started, private: {} });
-    await append(sqlite, {
-      kind: 'run_adopted',
-      run_id: second,
-      at: at + 1,
-      facts: { ...started, 'executor.container': 'c0ffee' },
-      private: {},
-    });
-    await append(sqlite, {
-      kind: 'run_cancel_requested',
-      run_id: second,
-      at: at + 2,
-      facts: {},
-      private: { cancelled_by: 'ada', cancel_reason: 'wrong window' },
-    });
-    await append(sqlite, finished(second, { at: at + 3, status: 'cancelled', exit_code: 143 }));
-    await append(sqlite, finished(first, { at: at + 4, status: 'success', exit_code: 0 }));
-    await append(sqlite, {
-      kind: 'run_alias_added',
-      run_id: first,
-      at: at + 5,
-      facts: { alias: { source: 'api', endpoint: null, id: 'api-4711' } },
-      private: {},
-    });
-    await request(sqlite, { id: third, at: at + 6, reason: null, key: null });
-    return [first, second, third];
+    return await storeHistoryIn(sqlite);
   } finally {
     await sqlite.close();
   }
+}
+
+type Records = Pick<SqliteLedger, 'ledger'>;
+
+/** The same through any ledger. */
+export async function storeHistoryIn(records: Records): Promise<string[]> {
+  const [first, second, third] = [mintId(), mintId(), mintId()];
+  await request(records, { id: first, at: BEGIN, reason: 'weekly restart', key: 'key-1' });
+  await request(records, { id: second, at: BEGIN + 10, reason: 'Prüfung ☂ "quoted"', key: null });
+  const at = BEGIN + 100;
+  const started = { status: 'running', launched: true, started_at: at };
+  await append(records, { kind: 'run_started', run_id: first, at, facts: started, private: {} });
+  await append(records, {
+    kind: 'run_adopted',
+    run_id: second,
+    at: at + 1,
+    facts: { ...started, 'executor.container': 'c0ffee' },
+    private: {},
+  });
+  await append(records, {
+    kind: 'run_cancel_requested',
+    run_id: second,
+    at: at + 2,
+    facts: {},
+    private: { cancelled_by: 'ada', cancel_reason: 'wrong window' },
+  });
+  await append(records, finished(second, { at: at + 3, status: 'cancelled', exit_code: 143 }));
+  await append(records, finished(first, { at: at + 4, status: 'success', exit_code: 0 }));
+  await append(records, {
+    kind: 'run_alias_added',
+    run_id: first,
+    at: at + 5,
+    facts: { alias: { source: 'api', endpoint: null, id: 'api-4711' } },
+    private: {},
+  });
+  await request(records, { id: third, at: at + 6, reason: null, key: null });
+  return [first, second, third];
 }
 
 interface Requested {
@@ -51,14 +58,14 @@ interface Requested {
   key: string | null;
 }
 
-async function request({ ledger }: SqliteLedger, { id, at, reason, key }: Requested): Promise<void> {
+async function request({ ledger }: Records, { id, at, reason, key }: Requested): Promise<void> {
   const intent = intentFor({ id, requested_at: at, display: 'Ada', ...(reason && { reason }) });
   const idempotency = key === null ? null : { scope: 's', key, arguments_digest: 'd', valid_ms: 1_000 };
   const { outcome } = await ledger.request({ ...intent, idempotency });
   if (outcome !== 'stored') throw new Error(outcome);
 }
 
-async function append({ ledger }: SqliteLedger, event: RunEvent): Promise<void> {
+async function append({ ledger }: Records, event: RunEvent): Promise<void> {
   await ledger.append(event);
 }
 
