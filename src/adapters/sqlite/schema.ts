@@ -98,7 +98,7 @@ CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
-const TRIGGERS = ['events_never_change', 'events_never_leave'];
+const TRIGGERS = ['events_never_change', 'events_never_leave', 'events_never_give_way'];
 
 /** The triggers that refuse changes of events and are not there. */
 export function missingTriggers(db: Database): string[] {
