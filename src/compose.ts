@@ -168,7 +168,9 @@ function servicesOf({ config, log, sqlite, supervision, supervisor, detacher }: 
   };
   return {
     version: VERSION,
-    zone: config.timezone,
+    get zone() {
+      return config.timezone;
+    },
     store,
     ledger: sqlite.ledger,
     leases: sqlite.leases,
