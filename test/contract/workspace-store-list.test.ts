@@ -181,7 +181,7 @@ describe('the map of environments', () => {
   test.each([
     ['[staging]\n', 'holds no mapping'],
     ['acme/env1: [a]\n', ':1: expected the name of an environment, found a list'],
-    ['acme/env1: a\n  b: c\n', ':2: '],
+    ['acme/env1: a\n  b: c\n', ':1: Nested mappings'],
   ])('is refused with file and line when it is wrong: %j', async (content, message) => {
     await folder.write('wrong.yml', content);
     const path = folder.path('wrong.yml');

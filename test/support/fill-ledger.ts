@@ -133,7 +133,10 @@ export function intentFor(past: Past): IntentRequest {
 }
 
 /** Stores a past run event by event, as its supervisor would have, and answers the record. */
-export async function storeRun({ ledger, leases }: SqliteLedger, past: Past): Promise<ActionRun> {
+export async function storeRun(
+  { ledger, leases }: Pick<SqliteLedger, 'ledger' | 'leases'>,
+  past: Past,
+): Promise<ActionRun> {
   const intent = intentFor(past);
   const stored = await ledger.request(intent);
   if (stored.outcome !== 'stored') throw new Error(`not stored: ${stored.outcome}`);

@@ -77,7 +77,9 @@ export const projector: Projector = {
       host: run.hostname,
       client: run.client?.name,
     };
-    return Object.fromEntries<Row[string]>(RUN_COLUMNS.map((column) => [column, named[column] ?? null]));
+    return Object.fromEntries<Row[string]>(
+      RUN_COLUMNS.map((column) => [column, storable(named[column] ?? null)]),
+    );
   },
   people(run) {
     const people: [string | null | undefined, string][] = [
@@ -85,10 +87,16 @@ export const projector: Projector = {
       [run.principal?.subject, 'principal'],
       [run.principal?.display, 'principal'],
     ];
-    return people.flatMap(([name, role]) => (name ? [`${role} ${name.toLowerCase()}`] : []));
+    return people.flatMap(([name, role]) => (name ? [`${role} ${storable(name.toLowerCase())}`] : []));
   },
-  aliases: (run) => run.aliases.map(({ id }) => id),
+  aliases: (run) => run.aliases.map(({ id }) => storable(id)),
 };
+
+/** UTF-8 cannot hold half a surrogate pair: it becomes U+FFFD here as it would on its way into the file. */
+function storable<T extends string | number | null>(value: T): T {
+  if (typeof value !== 'string' || !/\p{Surrogate}/u.test(value)) return value;
+  return Buffer.from(value).toString() as T;
+}
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): (run: ActionRun) => void {

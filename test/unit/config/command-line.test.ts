@@ -31,6 +31,23 @@ describe('commands', () => {
     expect(() => parse('demo', 'please')).toThrow('demo takes no arguments');
   });
 
+  it('have verbs with flags of their own', () => {
+    expect(parse('ledger', 'verify', '--anchor', 'a.json', '--json', '--pull=always')).toMatchObject({
+      command: 'ledger',
+      verb: 'verify',
+      args: [],
+      options: { anchor: 'a.json', json: 'true' },
+      config: { pull: 'always' },
+      flags: ['--pull=always'],
+    });
+    expect(parse('--anchor=a', 'ledger', 'verify').options).toEqual({ anchor: 'a' });
+    expect(() => parse('ledger', 'verify', '--anchor')).toThrow('--anchor needs a value');
+    expect(() => parse('demo', '--json')).toThrow('--json is not a flag of demo');
+    expect(() => parse('ledger', 'toString')).toThrow('is nothing that ledger can do');
+    expect(() => parse('--toString')).toThrow('--toString is not a flag');
+    expect(helpText()).toContain('ledger verify');
+  });
+
   it('help even where settings are broken', () => {
     const broken = { argv: ['--help'], env: { POLYCRATE_MCP_PULL: 'x' }, cwd: '/', home: '/root' };
     expect(parseConfig(broken).command).toBe('help');
