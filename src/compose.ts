@@ -174,7 +174,9 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
   };
   return {
     version: VERSION,
-    zone: config.timezone,
+    get zone() {
+      return config.timezone;
+    },
     store,
     ledger: records.ledger,
     leases: records.leases,

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { readCommandLine, type Command, type CommandLine } from './config/command-line.ts';
 import { didYouMean } from './config/nearest.ts';
-import { type Place } from './config/parsers.ts';
+import { HOST_ZONE, type Place } from './config/parsers.ts';
 import { PREFIX, SETTINGS, type Setting, type Values } from './config/settings.ts';
 import { readNamedFile, readValues, type Sources, type Variables } from './config/values.ts';
 
@@ -79,9 +79,14 @@ export function parseConfig(around: Surroundings): Invocation {
   const sources: Sources = needed
     ? { flags: line.flags, env: around.env, envFile: readEnvFile(line.envFile) }
     : { flags: {}, env: {}, envFile: null };
-  const { workspaces, ...values } = readValues(SETTINGS, sources, placeOf(around));
+  const { workspaces, timezone, ...values } = readValues(SETTINGS, sources, placeOf(around));
+  let zone = timezone === HOST_ZONE ? around.timezone : timezone;
   const config: Config = {
     ...values,
+    // Asked for when needed: it loads tables for longer than a tenth of a start.
+    get timezone() {
+      return (zone ??= Intl.DateTimeFormat().resolvedOptions().timeZone);
+    },
     workspaceRoots: rootsOf(workspaces, around.cwd),
     userHome: around.home,
     childEnvironment: pick(around.env, CHILD_ENVIRONMENT),
@@ -106,7 +111,6 @@ function placeOf(around: Surroundings): Place {
   return {
     home: around.home,
     cwd: around.cwd,
-    timezone: around.timezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     delimiter: around.delimiter ?? delimiter,
   };
 }

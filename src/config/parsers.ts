@@ -2,13 +2,12 @@ import { isIP } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 
-/** What a value is read against: `~`, relative paths, list separators and the zone called `host`. */
+/** What a value is read against: `~`, relative paths and list separators. */
 export interface Place {
   home: string;
   cwd: string;
   /** `:` or, on Windows, `;`. */
   delimiter: string;
-  timezone: string;
 }
 
 // Every message is the rest of a sentence that begins with the setting's name.
@@ -91,11 +90,13 @@ export function orNone<T>(schema: z.ZodType<T, string>): z.ZodType<T | null, str
     .pipe(schema.nullable());
 }
 
-export const timezone = ({ timezone: host }: Place): z.ZodType<string, string> =>
-  z
-    .string()
-    .transform((value) => (value.trim().toLowerCase() === 'host' ? host : value.trim()))
-    .refine(isTimezone, 'is not a time zone of the IANA list');
+/** The word for this machine's own zone, which is asked for only when a zone is needed. */
+export const HOST_ZONE = 'host';
+
+export const timezone = z
+  .string()
+  .transform((value) => (value.trim().toLowerCase() === HOST_ZONE ? HOST_ZONE : value.trim()))
+  .refine((zone) => zone === HOST_ZONE || isTimezone(zone), 'is not a time zone of the IANA list');
 
 function isTimezone(zone: string): boolean {
   try {

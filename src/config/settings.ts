@@ -176,7 +176,7 @@ export const SETTINGS = {
     meaning: 'Zone in which words like "friday evening" are meant.',
     form: 'an IANA name such as `Europe/Berlin`, or `host`',
     fallback: 'host',
-    schema: read.timezone,
+    schema: () => read.timezone,
   }),
   environmentsFile: setting({
     variable: 'POLYCRATE_MCP_ENVIRONMENTS',

@@ -26,7 +26,7 @@ afterAll(() => {
 });
 
 function read(env: Variables): { token: unknown } {
-  const place = { home: '/root', cwd: '/', timezone: 'UTC', delimiter: ':' };
+  const place = { home: '/root', cwd: '/', delimiter: ':' };
   return readValues({ token }, { flags: { token: 'flag' }, env, envFile: null }, place);
 }
 
