@@ -28,8 +28,8 @@ export interface PostgresLedger {
  */
 export function createPostgresLedger(options: PostgresOptions): PostgresLedger {
   let opening: Promise<OpenLedger> | null = null;
-  const opened = (): Promise<OpenLedger> => {
-    opening ??= import('./open.ts').then(({ openLedger }) => openLedger(options));
+  const opened = (create = true): Promise<OpenLedger> => {
+    opening ??= import('./open.ts').then(({ openLedger }) => openLedger({ ...options, create }));
     opening.catch(() => (opening = null));
     return opening;
   };
@@ -72,10 +72,10 @@ export function createPostgresLedger(options: PostgresOptions): PostgresLedger {
       },
     },
     check: {
-      verify: async (task, onProgress) => (await opened()).check.verify(task, onProgress),
-      id: async () => (await opened()).check.id(),
-      notes: async () => (await opened()).check.notes(),
-      note: async (notes) => (await opened()).check.note(notes),
+      verify: async (task, onProgress) => (await opened(false)).check.verify(task, onProgress),
+      id: async () => (await opened(false)).check.id(),
+      notes: async () => (await opened(false)).check.notes(),
+      note: async (notes) => (await opened(false)).check.note(notes),
     },
     async close() {
       // An attempt that failed left nothing open.

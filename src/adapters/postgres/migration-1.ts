@@ -79,11 +79,13 @@ CREATE TABLE run_people (
   role text COLLATE "C" NOT NULL,
   PRIMARY KEY (name, run_id, role)
 );
+CREATE INDEX run_people_by_run ON run_people (run_id);
 CREATE TABLE run_aliases (
   alias text COLLATE "C" NOT NULL,
   run_id text COLLATE "C" NOT NULL,
   PRIMARY KEY (alias, run_id)
 );
+CREATE INDEX run_aliases_by_run ON run_aliases (run_id);
 `;
 
 const WORKING_STATE = `
@@ -109,6 +111,7 @@ CREATE TABLE requests (
   valid_ms bigint NOT NULL,
   PRIMARY KEY (scope, key)
 );
+CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce text COLLATE "C" PRIMARY KEY, expires_at bigint NOT NULL);
 -- Calls that were given up without an answer: should one still arrive, it does nothing.
 CREATE TABLE withdrawn (token uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());

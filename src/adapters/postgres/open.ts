@@ -9,7 +9,7 @@ import { unavailable } from './failures.ts';
 import { createLeases } from './leases.ts';
 import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
-import { migrate } from './schema.ts';
+import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
@@ -24,13 +24,19 @@ export interface OpenLedger {
   close(): Promise<void>;
 }
 
+export interface OpenOptions extends DatabaseOptions {
+  /** False: a database without a ledger is refused. */
+  create: boolean;
+}
+
 /** Connects, looks at the server, creates what is missing. Throws `ledger_unavailable` with what helps. */
-export async function openLedger(options: DatabaseOptions): Promise<OpenLedger> {
-  const { log } = options;
+export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
+  const { log, create } = options;
   const db = await createDatabase(options);
   try {
     await db.alone(async (query) => {
       await inspect(query, log);
+      if (!create && (await versionOf(query)) === 0) throw absent(db.location);
       await migrate(query);
     });
   } catch (error) {
@@ -56,11 +62,21 @@ export async function openLedger(options: DatabaseOptions): Promise<OpenLedger> 
 function createCheck(db: Database): LedgerCheck {
   const { ledgerId, notes, note } = createNotes(db);
   return {
-    verify: (task, onProgress = () => undefined) => verify(db, task, onProgress),
+    verify: (task, onProgress = () => undefined) =>
+      verify(db, task, onProgress).catch((error: unknown) => {
+        throw unavailable(error, db.location);
+      }),
     id: ledgerId,
     notes,
     note,
   };
+}
+
+/** Opening would create an empty ledger, which would then be found to be in order. */
+function absent(location: string): AppError {
+  return new AppError('ledger_unavailable', `there is no ledger in ${location}`, {
+    next: 'name its database with POLYCRATE_MCP_DATABASE_URL',
+  });
 }
 
 async function inspect(query: Parameters<Parameters<Database['alone']>[0]>[0], log: Log): Promise<void> {

@@ -20,6 +20,6 @@ export function fold(text: string): string {
 }
 
 /** One text in which a folded word is found only where one of the given texts has it. */
-export function foldAll(texts: readonly (string | null)[]): string {
-  return texts.flatMap((text) => (text === null ? [] : [fold(text)])).join(BORDER);
+export function foldAll(texts: readonly (string | null | undefined)[]): string {
+  return texts.flatMap((text) => (text === null || text === undefined ? [] : [fold(text)])).join(BORDER);
 }

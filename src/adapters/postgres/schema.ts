@@ -45,7 +45,7 @@ async function applyFrom(query: Query, version: number): Promise<void> {
 }
 
 /** 0: there is no ledger in this schema of the database. */
-async function versionOf(query: Query): Promise<number> {
+export async function versionOf(query: Query): Promise<number> {
   // A look at the rows of the catalogue: to_regclass may answer from a cache that is older than the lock we hold.
   const [there] = await query(
     "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'ledger_schema'",
