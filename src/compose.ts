@@ -12,7 +12,6 @@ import { createPostgresLedger, type PostgresLedger } from './adapters/postgres/i
 import { createSqliteLedger, type SqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
-import { createEngineWatch } from './runs/engine-watch.ts';
 import type { Executor, ExecutorKind } from './runs/executor.ts';
 import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
@@ -23,6 +22,7 @@ import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
+import { recent } from './shared/recent.ts';
 import type { Services } from './tools/services.ts';
 import { tools } from './tools/index.ts';
 
@@ -84,6 +84,10 @@ function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
   if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
   return createSqliteLedger({ home, worker: new URL('./ledger-worker.js', import.meta.url) });
 }
+
+/** How old the status may be: a question that assistants ask often, and that decides nothing. */
+const ENGINE_FRESH_MS = 5_000;
+const OVERVIEW_FRESH_MS = 1_000;
 
 /** A pull is a phase of its own, apart from the run's time limit. */
 const PULL_TIMEOUT_MS = 30 * 60 * 1000;
@@ -188,7 +192,8 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     start,
     supervisor,
     roots: config.workspaceRoots.map(({ path }) => path),
-    engine: createEngineWatch(executor, systemClock),
+    engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
+    overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
   };
 }
 

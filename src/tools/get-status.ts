@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
 import type { AnchorNote } from '../runs/verify.ts';
@@ -24,13 +25,12 @@ export const getStatus = defineTool({
     policy: z.looseObject({}),
   }),
   async run(services) {
-    // The ledger first: its thread works while this one looks at the disk.
     const [ledger, workspaces, engine] = await Promise.all([
       services.ledger.status(),
-      services.store.list(),
+      services.overview(),
       services.engine(),
     ]);
-    const { newest_at, verification, anchor, ...stored } = ledger;
+    const { newest_at, verification, anchor, problem, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -43,9 +43,10 @@ export const getStatus = defineTool({
         with_problems: workspaces.filter(({ problems }) => problems.length > 0).length,
         roots: services.roots,
       },
-      executors: [{ kind: services.settings.executor, ...engine }],
+      executors: [executorOf(services.settings.executor, engine)],
       ledger: {
         ...stored,
+        ...(problem !== null && { problem }),
         newest: iso(newest_at),
         verification: verifiedOf(verification),
         outside_anchor: anchorOf(anchor, services.clock.now()),
@@ -55,6 +56,12 @@ export const getStatus = defineTool({
     };
   },
 });
+
+/** Where it was looked for says something only if nothing was found. */
+function executorOf(kind: string, engine: EngineStatus): Record<string, unknown> {
+  const { available, endpoint, version, tried, problem } = engine;
+  return available ? { kind, available, endpoint, version } : { kind, available, problem, tried };
+}
 
 /** The newest checkpoint that was handed out to be kept elsewhere. */
 function anchorOf(anchor: AnchorNote | null, now: number): Record<string, unknown> | null {

@@ -6,6 +6,7 @@ import type { RunLogs } from '../runs/run-log.ts';
 import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
 import type { Clock } from '../shared/ports.ts';
+import type { Workspace } from '../workspaces/workspace.ts';
 import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
 
 /** Everything tools may use: read ports and use cases, no adapters. Built once in compose.ts. */
@@ -27,4 +28,6 @@ export interface Services {
   roots: readonly string[];
   /** As of a few seconds ago at the most. */
   engine(): Promise<EngineStatus>;
+  /** The workspaces as of a second ago at the most; `store` shows every change at once. */
+  overview(): Promise<readonly Workspace[]>;
 }
