@@ -8,10 +8,11 @@ import { createProcessTable } from './adapters/host/process-table.ts';
 import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
-import { createPostgresLedger, type PostgresLedger } from './adapters/postgres/index.ts';
-import { createSqliteLedger, type SqliteLedger } from './adapters/sqlite/index.ts';
+import { createPostgresLedger } from './adapters/postgres/index.ts';
+import { createSqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
+import type { Records } from './history/records.ts';
 import type { Executor, ExecutorKind } from './runs/executor.ts';
 import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
@@ -76,8 +77,6 @@ export function compose({ config, flags }: ComposeOptions): App {
     close: () => records.close(),
   };
 }
-
-type Records = SqliteLedger | PostgresLedger;
 
 /** The ledger of this process: one file of its own, or a database that several servers share. */
 function recordsOf({ databaseUrl, home }: Config, log: Log): Records {

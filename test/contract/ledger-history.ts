@@ -1,4 +1,4 @@
-import type { SqliteLedger } from '../../src/adapters/sqlite/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { RunEvent } from '../../src/runs/action-run.ts';
 import { intentFor, mintId, openSqlite } from '../support/fill-ledger.ts';
 
@@ -14,10 +14,10 @@ export async function storeHistory(home: string): Promise<string[]> {
   }
 }
 
-type Records = Pick<SqliteLedger, 'ledger'>;
+type Ledger = Pick<Records, 'ledger'>;
 
 /** The same through any ledger. */
-export async function storeHistoryIn(records: Records): Promise<string[]> {
+export async function storeHistoryIn(records: Ledger): Promise<string[]> {
   const [first, second, third] = [mintId(), mintId(), mintId()];
   await request(records, { id: first, at: BEGIN, reason: 'weekly restart', key: 'key-1' });
   await request(records, { id: second, at: BEGIN + 10, reason: 'Prüfung ☂ "quoted"', key: null });
@@ -58,14 +58,14 @@ interface Requested {
   key: string | null;
 }
 
-async function request({ ledger }: Records, { id, at, reason, key }: Requested): Promise<void> {
+async function request({ ledger }: Ledger, { id, at, reason, key }: Requested): Promise<void> {
   const intent = intentFor({ id, requested_at: at, display: 'Ada', ...(reason && { reason }) });
   const idempotency = key === null ? null : { scope: 's', key, arguments_digest: 'd', valid_ms: 1_000 };
   const { outcome } = await ledger.request({ ...intent, idempotency });
   if (outcome !== 'stored') throw new Error(outcome);
 }
 
-async function append({ ledger }: Records, event: RunEvent): Promise<void> {
+async function append({ ledger }: Ledger, event: RunEvent): Promise<void> {
   await ledger.append(event);
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createPostgresLedger, type PostgresLedger } from '../../src/adapters/postgres/index.ts';
+import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import { canonicalJson } from '../../src/shared/json.ts';
 import { fillLedger, intentFor, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
@@ -21,10 +22,10 @@ const ANY = { span: { since: null, until: null }, time_field: 'started' } as con
 describeWithOwnPostgres('the database of a ledger', () => {
   let server: OwnPostgresServer;
   let place: Place;
-  let ledger: PostgresLedger;
+  let ledger: Records;
   const rows = (sql: string): Promise<any[]> => server.query(sql.replaceAll('@', `${place.schema}.`));
   const messages: string[] = [];
-  const connect = (url: string): PostgresLedger =>
+  const connect = (url: string): Records =>
     createPostgresLedger({
       url,
       log: (_level, message, fields) => messages.push(`${message} ${JSON.stringify(fields)}`),

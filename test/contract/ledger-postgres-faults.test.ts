@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createPostgresLedger, type PostgresLedger } from '../../src/adapters/postgres/index.ts';
+import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
 import { openPostgresProxy, type PostgresProxy } from '../support/postgres-proxy.ts';
 import {
@@ -20,12 +21,12 @@ describeWithOwnPostgres('a ledger on PostgreSQL when things break', () => {
   let server: OwnPostgresServer;
   let proxy: PostgresProxy;
   let place: Place;
-  let open: PostgresLedger[];
+  let open: Records[];
   /** `far` goes through the proxy, `near` does not. */
-  let far: PostgresLedger;
-  let near: PostgresLedger;
+  let far: Records;
+  let near: Records;
 
-  const connect = (url: string): PostgresLedger => {
+  const connect = (url: string): Records => {
     const ledger = createPostgresLedger({ url, log: () => undefined });
     open.push(ledger);
     return ledger;

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { verify } from '../../src/adapters/postgres/check.ts';
-import { createPostgresLedger, type PostgresLedger } from '../../src/adapters/postgres/index.ts';
+import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { Finding, VerifyReport, VerifyTask } from '../../src/runs/verify.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { finished, storeHistoryIn } from './ledger-history.ts';
@@ -15,7 +16,7 @@ const TABLES = ['events', 'event_private'];
 describeWithPostgres('a mutation of a ledger on PostgreSQL', () => {
   let server: PostgresServer;
   let place: Place;
-  let records: PostgresLedger;
+  let records: Records;
   let administrator: pg.Client;
   let runs: string[];
   let size: number;

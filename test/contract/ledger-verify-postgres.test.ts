@@ -2,7 +2,8 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
-import { createPostgresLedger, type PostgresLedger } from '../../src/adapters/postgres/index.ts';
+import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { Checkpoint } from '../../src/runs/checkpoint.ts';
 import { verifyLedger, type Verification } from '../../src/runs/verify-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
@@ -13,7 +14,7 @@ describeWithPostgres('verification of a ledger in PostgreSQL', () => {
   let server: PostgresServer;
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let place: Place;
-  let records: PostgresLedger;
+  let records: Records;
   let runs: string[];
 
   beforeAll(async () => {

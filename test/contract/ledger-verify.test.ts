@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
-import type { SqliteLedger } from '../../src/adapters/sqlite/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { Checkpoint } from '../../src/runs/checkpoint.ts';
 import { verifyLedger, type Verification, type VerifyRequest } from '../../src/runs/verify-ledger.ts';
 import { openSqlite, storeRun } from '../support/fill-ledger.ts';
@@ -25,7 +25,7 @@ afterEach(() => folder.remove());
 type Options = { anchor?: Checkpoint | null; incremental?: boolean; given?: string | null };
 
 async function verified(
-  sqlite: SqliteLedger,
+  sqlite: Records,
   { anchor, incremental, given }: Options = {},
 ): Promise<Verification> {
   const request: VerifyRequest = {
@@ -37,7 +37,7 @@ async function verified(
 }
 
 /** Opens, does, closes: so that files can be copied in between. */
-async function opened<T>(use: (sqlite: SqliteLedger) => Promise<T>): Promise<T> {
+async function opened<T>(use: (sqlite: Records) => Promise<T>): Promise<T> {
   const sqlite = openSqlite(home);
   try {
     return await use(sqlite);

@@ -1,4 +1,5 @@
-import { createSqliteLedger, type SqliteLedger } from '../../src/adapters/sqlite/index.ts';
+import { createSqliteLedger } from '../../src/adapters/sqlite/index.ts';
+import type { Records } from '../../src/history/records.ts';
 import { createIds } from '../../src/adapters/host/host.ts';
 import type { ActionRun, RunStatus } from '../../src/runs/action-run.ts';
 import type { IntentRequest } from '../../src/runs/run-ledger.ts';
@@ -6,7 +7,7 @@ import type { ProcessIdentity } from '../../src/shared/ports.ts';
 
 export const LEDGER_WORKER = new URL('../../dist/ledger-worker.js', import.meta.url);
 
-export function openSqlite(home: string): SqliteLedger {
+export function openSqlite(home: string): Records {
   return createSqliteLedger({ home, worker: LEDGER_WORKER });
 }
 
@@ -134,7 +135,7 @@ export function intentFor(past: Past): IntentRequest {
 
 /** Stores a past run event by event, as its supervisor would have, and answers the record. */
 export async function storeRun(
-  { ledger, leases }: Pick<SqliteLedger, 'ledger' | 'leases'>,
+  { ledger, leases }: Pick<Records, 'ledger' | 'leases'>,
   past: Past,
 ): Promise<ActionRun> {
   const intent = intentFor(past);

@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunHistory } from '../../history/search.ts';
-import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
-import type { LedgerCheck } from '../../runs/verify.ts';
+import type { Records } from '../../history/records.ts';
 import type { Log } from '../../shared/ports.ts';
 import type { OpenLedger } from './open.ts';
 
@@ -13,20 +11,11 @@ export interface PostgresOptions {
   patience_ms?: number;
 }
 
-export interface PostgresLedger {
-  ledger: RunLedger;
-  leases: RunLeases;
-  history: RunHistory;
-  watch: LedgerWatch;
-  check: LedgerCheck;
-  close(): Promise<void>;
-}
-
 /**
  * The ledger in a PostgreSQL database that several servers share. Nothing is loaded or connected before the first
  * call; a failed attempt is repeated by the next call, so that a database that comes back needs no restart.
  */
-export function createPostgresLedger(options: PostgresOptions): PostgresLedger {
+export function createPostgresLedger(options: PostgresOptions): Records {
   let opening: Promise<OpenLedger> | null = null;
   const opened = (create = true): Promise<OpenLedger> => {
     opening ??= import('./open.ts').then(({ openLedger }) => openLedger({ ...options, create }));

@@ -1,29 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
-import type { RunHistory } from '../../history/search.ts';
-import type { LedgerWatch, RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
-import type { LedgerCheck } from '../../runs/verify.ts';
 import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
 import { createRpc } from './rpc.ts';
 import type { SyncPage } from './search.ts';
 
-export interface SqliteLedger {
-  ledger: RunLedger;
-  leases: RunLeases;
-  history: RunHistory;
-  watch: LedgerWatch;
-  check: LedgerCheck;
-  close(): Promise<void>;
-}
-
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
  * one reads; each opens the file when first called. A verification has a third one. `worker` is the built `ledger-worker.js`.
  */
-export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): SqliteLedger {
+export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): Records {
   const listeners = new Set<() => void>();
   const changed = (): void => {
     for (const listener of [...listeners]) listener();
