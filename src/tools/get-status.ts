@@ -30,7 +30,7 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, verification, anchor, problem, ...stored } = ledger;
+    const { newest_at, verification, anchor, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -46,7 +46,6 @@ export const getStatus = defineTool({
       executors: [executorOf(services.settings.executor, engine)],
       ledger: {
         ...stored,
-        ...(problem !== null && { problem }),
         newest: iso(newest_at),
         verification: verifiedOf(verification),
         outside_anchor: anchorOf(anchor, services.clock.now()),
