@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { canonicalJson, sha256, type Json, type JsonObject } from '../shared/json.ts';
 
 // The bytes that are hashed, as FORMAT.md describes them for a second implementation.
@@ -28,6 +28,20 @@ export function linkHash({ seq, at, kind, run_id, facts, commitments, prev }: Li
 /** What stands in an event for a private value; without salt and value nobody can tell which it was. */
 export function commitment(salt: Uint8Array, value: Json): string {
   return createHmac('sha256', salt).update(canonicalJson(value)).digest('hex');
+}
+
+/** Private members of an event: what enters it, each under a fresh salt, and the values and salts to store apart. */
+export function commitAll(members: JsonObject): {
+  commitments: Record<string, string>;
+  values: { name: string; salt: Buffer; value: string }[];
+} {
+  const commitments: Record<string, string> = {};
+  const values = Object.entries(members).map(([name, member]) => {
+    const salt = randomBytes(16);
+    commitments[name] = commitment(salt, member);
+    return { name, salt, value: canonicalJson(member) };
+  });
+  return { commitments, values };
 }
 
 /** An event as it lies in the store, nothing parsed: a verifier trusts neither form nor type of a column. */

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { ActionRun, RunEvent } from '../../runs/action-run.ts';
-import { commitment } from '../../runs/chain.ts';
-import { canonicalJson, type JsonObject } from '../../shared/json.ts';
+import { commitAll } from '../../runs/chain.ts';
+import { canonicalJson } from '../../shared/json.ts';
 import { foldAll, plain, plainOrNull } from './plain-text.ts';
 
 /**
@@ -9,7 +8,7 @@ import { foldAll, plain, plainOrNull } from './plain-text.ts';
  * texts travel as strings, so that the database hashes and stores them as they are.
  */
 export function documentOf(event: RunEvent, { token, run }: { token: string; run: ActionRun }): string {
-  const { commitments, values } = commit(event.private);
+  const { commitments, values } = commitAll(event.private);
   const { at, kind, run_id, facts } = event;
   return JSON.stringify({
     token,
@@ -18,25 +17,11 @@ export function documentOf(event: RunEvent, { token, run }: { token: string; run
     run_id,
     facts: canonicalJson(facts),
     commitments: canonicalJson(commitments),
-    private: values,
+    private: values.map(({ salt, ...value }) => ({ ...value, salt: salt.toString('hex') })),
     run: rowOf(run),
     people: peopleOf(run),
     aliases: run.aliases.map(({ id }) => plain(id)),
   });
-}
-
-/** Private values enter the event only as HMAC-SHA256 under a fresh salt; values and salts lie apart. */
-function commit(members: JsonObject): {
-  commitments: Record<string, string>;
-  values: { name: string; salt: string; value: string }[];
-} {
-  const commitments: Record<string, string> = {};
-  const values = Object.entries(members).map(([name, member]) => {
-    const salt = randomBytes(16);
-    commitments[name] = commitment(salt, member);
-    return { name, salt: salt.toString('hex'), value: canonicalJson(member) };
-  });
-  return { commitments, values };
 }
 
 /** Columns of `runs`; the database adds `version`. */

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { canonicalJson, type JsonObject } from '../../shared/json.ts';
-import { commitment, GENESIS, linkHash } from '../../runs/chain.ts';
+import { canonicalJson } from '../../shared/json.ts';
+import { commitAll, GENESIS, linkHash } from '../../runs/chain.ts';
 import type { Projector, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 
@@ -38,7 +37,7 @@ export function createProjection(db: Database): Projection {
   return {
     read,
     append(event) {
-      const { commitments, values } = commit(event.private);
+      const { commitments, values } = commitAll(event.private);
       const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
       const { at, kind, run_id, facts } = event;
       const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
@@ -51,20 +50,6 @@ export function createProjection(db: Database): Projection {
       return run;
     },
   };
-}
-
-/** Private values enter the event only as HMAC-SHA256 under a fresh salt; values and salts lie apart. */
-function commit(members: JsonObject): {
-  commitments: Record<string, string>;
-  values: { name: string; salt: Buffer; value: string }[];
-} {
-  const commitments: Record<string, string> = {};
-  const values = Object.entries(members).map(([name, member]) => {
-    const salt = randomBytes(16);
-    commitments[name] = commitment(salt, member);
-    return { name, salt, value: canonicalJson(member) };
-  });
-  return { commitments, values };
 }
 
 /** What the tables say about a record. Erased fields are like fields that were never set. */
