@@ -15,6 +15,8 @@ export interface End {
   started_at: number | null;
   finished_at: number;
   log: LogSummary | null;
+  /** What the event of the start would have told, where there is none. */
+  execution?: JsonObject | undefined;
 }
 
 /** Pure: from the facts of an ending to the status and the sentence that explains it. */
@@ -64,6 +66,7 @@ function endEvent({ run_id }: LeaseGuard, end: End): Parameters<SupervisionPorts
     exit_code: end.exit_code,
     launched: end.launched,
     started_at: end.started_at,
+    ...end.execution,
     finished_at: end.finished_at,
     duration_ms: end.started_at === null ? null : Math.max(0, end.finished_at - end.started_at),
     log: end.log && {

@@ -28,6 +28,13 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     changed();
     return value;
   };
+  // The same for the whole life of a ledger; asked for again only if it could not be read.
+  let key: Promise<Uint8Array> | null = null;
+  const askForKey = (): Promise<Uint8Array> => {
+    const asked = reader.call<Uint8Array>('key');
+    asked.catch(() => (key = null));
+    return asked;
+  };
 
   return {
     ledger: {
@@ -36,7 +43,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       replay: (key, now) => reader.call('replay', key, now),
       find: (id) => reader.call('find', id),
       status: () => recall('status'),
-      key: () => reader.call('key'),
+      key: () => (key ??= askForKey()),
       proof: (run_id) => reader.call('proof', run_id),
     },
     leases: {
@@ -58,21 +65,11 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     },
     watch: {
       async changed(max_ms, signal) {
-        const seen = new Promise<void>((resolve) => {
-          const done = (): void => {
-            clearTimeout(timer);
-            listeners.delete(done);
-            signal?.removeEventListener('abort', done);
-            resolve();
-          };
-          const timer = setTimeout(done, max_ms);
-          listeners.add(done);
-          signal?.addEventListener('abort', done, { once: true });
-          if (signal?.aborted) done();
-        });
-        await reader.call('watch', 1);
-        await seen;
-        await reader.call('watch', -1);
+        const watching = reader.call('watch', 1);
+        const seen = wakened(listeners, max_ms, signal);
+        // What this process writes needs no watcher: nobody waits for one that is not there yet.
+        await Promise.race([seen, watching.then(() => seen)]);
+        void watching.then(() => reader.call('watch', -1)).catch(() => undefined);
       },
     },
     check: {
@@ -91,6 +88,22 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       await Promise.all([writer.close(), reader.close(), checker.close()]);
     },
   };
+}
+
+/** Resolves with the next change, after `max_ms`, or when the signal says so. */
+function wakened(listeners: Set<() => void>, max_ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      listeners.delete(done);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, max_ms);
+    listeners.add(done);
+    signal?.addEventListener('abort', done, { once: true });
+    if (signal?.aborted) done();
+  });
 }
 
 /** Opening would create an empty ledger, which would then be found to be in order. */
