@@ -24,8 +24,11 @@ import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
 import { recent } from './shared/recent.ts';
+import { createRedaction, type Redaction } from './shared/redact/redaction.ts';
+import { secretValues } from './shared/secrets.ts';
 import type { Services } from './tools/services.ts';
 import { tools } from './tools/index.ts';
+import { watched } from './workspaces/known.ts';
 
 /** Everything one process needs, wired; nothing has been opened, started or written yet. */
 export interface App {
@@ -48,13 +51,15 @@ export interface ComposeOptions {
 
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
-  const log = createStderrLog(config.logLevel);
+  const redaction = createRedaction();
+  redaction.learn('settings', { secrets: secretValues({ url: config.databaseUrl }), names: [] });
+  const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
   const records = recordsOf(config, log);
   const executors = executorsOf(config, log);
   const supervision = supervisionOf({ config, log, records, executors });
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
-  const services = servicesOf({ config, log, records, supervision, supervisor, detacher });
+  const services = servicesOf({ config, log, redaction, records, supervision, supervisor, detacher });
   return {
     config,
     log,
@@ -147,19 +152,29 @@ function supervisionOf({ config, log, records, executors }: SupervisionParts): S
 }
 
 interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
+  redaction: Redaction;
   supervision: SupervisionPorts;
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
 }
 
-function servicesOf({ config, log, records, supervision, supervisor, detacher }: ServiceParts): Services {
+function servicesOf({
+  config,
+  log,
+  redaction,
+  records,
+  supervision,
+  supervisor,
+  detacher,
+}: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
-  const store = createWorkspaceFiles({
+  const files = createWorkspaceFiles({
     roots: config.workspaceRoots,
     environmentsFile: config.environmentsFile,
     log,
   });
+  const store = watched(files, redaction);
   const start: StartPorts = {
     store,
     executor,
@@ -175,6 +190,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     detacher,
     ids: createIds(systemClock),
     host: hostFacts(),
+    redaction,
   };
   return {
     version: VERSION,
@@ -191,6 +207,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     settings,
     start,
     supervisor,
+    redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),

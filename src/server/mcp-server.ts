@@ -10,6 +10,7 @@ import {
   type ServerContext,
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
+import { cleanLine } from '../shared/clean-text.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/ports.ts';
 import type { Caller } from '../runs/start.ts';
@@ -106,26 +107,33 @@ async function callTool(
   { tool, args, ctx }: Call,
 ): Promise<CallToolResult | InputRequiredResult> {
   parts.onFirstCall();
+  const { redaction } = parts.services;
   try {
     const input: object = checkInput(tool, args);
     const call = { tool: tool.name, input };
     const result = await tool.run(parts.services, input as never, {
       caller: { principal: parts.principal, client: clientOf(server, ctx) },
       signal: ctx.mcpReq.signal,
-      progress: progressOf(ctx),
+      progress: progressOf(ctx, redaction),
       consent: consentOf(ctx, call, parts.principal.display),
     });
-    if (!isApprovalNeeded(result)) return answer(result);
+    if (!isApprovalNeeded(result)) return answer(redaction, result);
     if (!canAsk(server, ctx)) throw cannotAsk(result.ask);
-    return await askHuman(parts.approvals, { ctx, call, ask: result.ask, now: parts.services.clock.now() });
+    return await askHuman(parts.approvals, {
+      ctx,
+      call,
+      ask: result.ask,
+      now: parts.services.clock.now(),
+      redaction,
+    });
   } catch (error) {
-    if (error instanceof AppError) return failure(error);
+    if (error instanceof AppError) return failure(redaction, error);
     parts.log('error', 'a call failed unexpectedly', {
       tool: tool.name,
       error: messageOf(error),
       stack: stackOf(error),
     });
-    return failure(internal());
+    return failure(redaction, internal());
   }
 }
 
@@ -137,7 +145,12 @@ function stackOf(error: unknown): string | undefined {
 function clientOf(server: McpServer, ctx: ServerContext): Caller['client'] {
   const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as
     Implementation | undefined;
-  return info ? { name: String(info.name).slice(0, 200), version: String(info.version).slice(0, 100) } : null;
+  return info
+    ? {
+        name: cleanLine(String(info.name)).slice(0, 200),
+        version: cleanLine(String(info.version)).slice(0, 100),
+      }
+    : null;
 }
 
 function envelopeOf(ctx: ServerContext): Record<string, unknown> {

@@ -23,7 +23,8 @@ export function registerResources(server: McpServer, services: Services): void {
 
 type Complete = ReturnType<typeof completions>;
 
-function registerWorkspaces(server: McpServer, { store }: Services, complete: Complete): void {
+function registerWorkspaces(server: McpServer, services: Services, complete: Complete): void {
+  const { store } = services;
   const { organization, workspace, block } = complete;
   server.registerResource(
     'workspace',
@@ -37,7 +38,7 @@ function registerWorkspaces(server: McpServer, { store }: Services, complete: Co
       mimeType: 'application/json',
     },
     (uri, variables) =>
-      read(uri, async () => {
+      read(services, uri, async () => {
         const { blocks, extraenv, ...found } = findWorkspace(await store.list(), address(variables));
         return {
           ...found,
@@ -58,7 +59,7 @@ function registerWorkspaces(server: McpServer, { store }: Services, complete: Co
       mimeType: 'application/json',
     },
     (uri, variables) =>
-      read(uri, async () => {
+      read(services, uri, async () => {
         const found = findBlock(
           findWorkspace(await store.list(), address(variables)),
           text(variables['block']),
@@ -68,7 +69,8 @@ function registerWorkspaces(server: McpServer, { store }: Services, complete: Co
   );
 }
 
-function registerRuns(server: McpServer, { ledger, logs }: Services, { run_id }: Complete): void {
+function registerRuns(server: McpServer, services: Services, { run_id }: Complete): void {
+  const { ledger, logs, redaction } = services;
   const runOf = async (id: string): Promise<ReturnType<typeof fullRun>> => {
     const run = await ledger.find(id);
     if (!run) throw new AppError('unknown_name', `there is no run ${id}`);
@@ -78,7 +80,7 @@ function registerRuns(server: McpServer, { ledger, logs }: Services, { run_id }:
     'run',
     new ResourceTemplate('polycrate://runs/{run_id}', { list: undefined, complete: { run_id } }),
     { title: 'Action Run', description: 'The whole record of one execution', mimeType: 'application/json' },
-    (uri, variables) => read(uri, () => runOf(text(variables['run_id']))),
+    (uri, variables) => read(services, uri, () => runOf(text(variables['run_id']))),
   );
   server.registerResource(
     'run-log',
@@ -93,14 +95,22 @@ function registerRuns(server: McpServer, { ledger, logs }: Services, { run_id }:
       const query = { mode: 'tail', lines: LOG_LINES, line: 1, stream: null, matches: null } as const;
       const slice = await logs.read(id, query);
       const lines = slice?.lines.map((line) => line.text) ?? [];
-      return { contents: [{ uri: uri.href, mimeType: 'text/plain', text: lines.join('\n') }] };
+      return {
+        contents: [{ uri: uri.href, mimeType: 'text/plain', text: redaction.text(lines.join('\n')) }],
+      };
     },
   );
 }
 
-async function read(uri: URL, load: () => Promise<object>): Promise<ReadResourceResult> {
+async function read(
+  { redaction }: Services,
+  uri: URL,
+  load: () => Promise<object>,
+): Promise<ReadResourceResult> {
   const value = await known(uri, load);
-  return { contents: [{ uri: uri.href, mimeType: 'application/json', text: JSON.stringify(value) }] };
+  return {
+    contents: [{ uri: uri.href, mimeType: 'application/json', text: JSON.stringify(redaction.json(value)) }],
+  };
 }
 
 /** What does not exist is a protocol error with the URI, never an empty answer. */
