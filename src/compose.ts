@@ -92,6 +92,7 @@ function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
 /** How old the status may be: a question that assistants ask often, and that decides nothing. */
 const ENGINE_FRESH_MS = 5_000;
 const OVERVIEW_FRESH_MS = 1_000;
+const STANDING_FRESH_MS = 250;
 
 /** A pull is a phase of its own, apart from the run's time limit. */
 const PULL_TIMEOUT_MS = 30 * 60 * 1000;
@@ -210,6 +211,7 @@ function servicesOf({
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
+    standing: recent(() => records.ledger.status(), STANDING_FRESH_MS, systemClock),
   };
 }
 

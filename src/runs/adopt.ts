@@ -68,14 +68,24 @@ async function settleCreated(executor: Executor, run_id: string, ref: string): P
   return removed ? { state: 'absent' } : await executor.find(run_id);
 }
 
+/** The fence of a lease that was taken once, from the process that stored the intent. */
+const FIRST_TAKE = 2;
+
+/**
+ * A container outlives its supervisor, so without one nothing was started. A process may have come and gone, but
+ * its supervisor takes the lease before it starts it: then this adoption was not the first to take it.
+ */
+function leftNoTrace(executor: Executor, lease: Lease): boolean {
+  return executor.adoptable || lease.fence === FIRST_TAKE;
+}
+
 /** Nothing of the run is left. What is known decides: never started, or an end that nobody saw. */
 async function closeVanished(
   ports: SupervisionPorts,
   run: Supervised,
   { lease, record }: { lease: Lease; record: ActionRun },
 ): Promise<void> {
-  // A container outlives its supervisor, so without one nothing was started. A process leaves no such trace.
-  const neverStarted = ports.executor(lease.executor).adoptable && record.started_at === null;
+  const neverStarted = record.started_at === null && leftNoTrace(ports.executor(lease.executor), lease);
   const now = ports.clock.now();
   await storeEnd(ports, run.guard, {
     status: neverStarted ? 'failed' : 'unknown',

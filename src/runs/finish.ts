@@ -16,6 +16,8 @@ export interface End {
   started_at: number | null;
   finished_at: number;
   log: LogSummary | null;
+  /** What the event of the start would have told, where there is none. */
+  execution?: JsonObject | undefined;
   /** Known secrets that the log had, and how often; only their fingerprints are stored. */
   printed?: ReadonlyMap<string, number>;
 }
@@ -72,6 +74,7 @@ function endEvent(
     exit_code: end.exit_code,
     launched: end.launched,
     started_at: end.started_at,
+    ...end.execution,
     finished_at: end.finished_at,
     duration_ms: end.started_at === null ? null : Math.max(0, end.finished_at - end.started_at),
     log: end.log && {

@@ -1,5 +1,6 @@
 import type { RunFile } from '../actions/launch-spec.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
+import type { JsonObject } from '../shared/json.ts';
 import type { Ending, Execution, Executor } from './executor.ts';
 import type { RunLogWriter } from './run-log.ts';
 import { createRunRedaction, type RunRedaction } from './run-redaction.ts';
@@ -107,7 +108,9 @@ export async function attend(
   run: Supervised,
   { execution, writer, redaction, event }: Attended,
 ): Promise<void> {
-  const started = recordStart(ports, run, execution, event);
+  // What is over already has one event instead of two; the wait for a second durable write would be the caller's.
+  const started =
+    event === 'run_started' && execution.over ? false : recordStart(ports, run, execution, event);
   let ending: Ending | null;
   try {
     ending = await Promise.race([execution.ending, aborted(run.handOn.signal)]);
@@ -121,14 +124,11 @@ export async function attend(
     await started;
     return await passOn(ports, run, writer);
   }
-  const [log] = await Promise.all([writer.close(), started]);
+  const [log, told] = await Promise.all([writer.close(), started]);
   if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
-  const told = { ...ending, error: ending.error && redaction.text(ending.error) };
-  const stored = await storeEnd(ports, run.guard, {
-    ...endOf(execution, told, run),
-    log,
-    printed: redaction.printed,
-  });
+  const error = ending.error && redaction.text(ending.error);
+  const end = { ...endOf(execution, { ...ending, error }, run), log, printed: redaction.printed };
+  const stored = await storeEnd(ports, run.guard, told ? end : { ...end, execution: whatRan(execution) });
   if (stored) await cleanUp(ports, run);
 }
 
@@ -168,29 +168,37 @@ function endOf(execution: Execution, ending: Ending, run: Supervised): Omit<End,
   };
 }
 
-/** A start that cannot be stored does not stop the run: its end carries the same facts. */
+function whatRan({ ref, image_digest }: Execution): JsonObject {
+  return { 'executor.container': ref, ...(image_digest && { 'executor.image_digest': image_digest }) };
+}
+
+/** False: it could not be stored. That does not stop the run: its end carries the same facts. */
 async function recordStart(
   { ledger, log }: SupervisionPorts,
   { guard }: Supervised,
-  { ref, started_at, image_digest }: Execution,
+  execution: Execution,
   event: 'run_started' | 'run_adopted',
-): Promise<void> {
+): Promise<boolean> {
+  const { ref, started_at } = execution;
   const facts = {
     status: 'running',
     status_reason: null,
     launched: true,
     started_at,
-    'executor.container': ref,
-    ...(image_digest && { 'executor.image_digest': image_digest }),
+    ...whatRan(execution),
   };
-  await ledger
-    .append({ kind: event, run_id: guard.run_id, at: started_at, facts, private: {} }, guard, {
-      phase: 'running',
-      ref,
-    })
-    .catch((error: unknown) =>
-      log('error', 'the start of a run could not be stored', { error: messageOf(error) }),
+  const change = { phase: 'running', ref } as const;
+  try {
+    await ledger.append(
+      { kind: event, run_id: guard.run_id, at: started_at, facts, private: {} },
+      guard,
+      change,
     );
+    return true;
+  } catch (error) {
+    log('error', 'the start of a run could not be stored', { error: messageOf(error) });
+    return false;
+  }
 }
 
 /** Removes what the run left on engine and host, then its lease. What fails here is done by the next recovery. */

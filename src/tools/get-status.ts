@@ -26,7 +26,7 @@ export const getStatus = defineTool({
   }),
   async run(services) {
     const [ledger, workspaces, engine] = await Promise.all([
-      services.ledger.status(),
+      services.standing(),
       services.overview(),
       services.engine(),
     ]);

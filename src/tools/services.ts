@@ -1,7 +1,7 @@
 import type { RunHistory } from '../history/search.ts';
 import type { EngineStatus } from '../runs/executor.ts';
 import type { RunSettings } from '../runs/prepare.ts';
-import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { LedgerStatus, LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { RunLogs } from '../runs/run-log.ts';
 import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
@@ -32,4 +32,6 @@ export interface Services {
   engine(): Promise<EngineStatus>;
   /** The workspaces as of a second ago at the most; `store` shows every change at once. */
   overview(): Promise<readonly Workspace[]>;
+  /** Where the ledger stands, as of a quarter of a second ago at the most. */
+  standing(): Promise<LedgerStatus>;
 }
