@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bytesBelow, RAW_CONTROL, stringsOf, tracesOf } from '../support/canaries.ts';
 import { TEST_IMAGE } from '../support/images.ts';
-import { tempFolder } from '../support/mcp.ts';
+import { MAIN, tempFolder } from '../support/mcp.ts';
 import { modernMeta, startRaw, type Raw } from '../support/raw.ts';
 import { script, writeWorkspace } from '../support/workspaces.ts';
 
@@ -69,6 +70,8 @@ beforeAll(async () => {
 afterAll(() => root.remove());
 
 interface Outside {
+  /** What `ledger printed` says of a value that was printed, and of one that was not. */
+  printed: { code: number | null; text: string }[];
   stdout: string;
   stderr: string;
   home: string;
@@ -93,12 +96,17 @@ async function useEverything(executor: 'local' | 'docker'): Promise<Outside> {
   } finally {
     await server.end();
   }
+  const printed = [PLAIN, 'never-printed-9'].map((input) => {
+    const env = { PATH: process.env['PATH'], POLYCRATE_MCP_HOME: home.path };
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'ledger', 'printed'], { input, env });
+    return { code: status, text: String(stdout) };
+  });
   const files = await bytesBelow(home.path);
   const stored = [...files].map(([name, bytes]) => `${name}\n${bytes}`).join('\n');
   await home.remove();
   // The filler of the long lines would only make the search long.
   const short = (text: string): string => text.replace(/x{99,}|y{99,}/g, '…');
-  return { stdout: short(shown(server)), stderr: short(server.stderr()), home: short(stored) };
+  return { printed, stdout: short(shown(server)), stderr: short(server.stderr()), home: short(stored) };
 }
 
 async function ask(server: Raw): Promise<void> {
@@ -154,7 +162,7 @@ describe.each(['local', 'docker'] as const)('what an action prints with the exec
 
   it.each(Object.entries(CANARIES))('%s is nowhere: answers, progress, resources, stderr, ledger, logs', (_, canary) => {
     for (const line of canary.split('\n').filter((one, n) => !one.startsWith('-----') && n % 3 < 2)) {
-      for (const [where, text] of Object.entries(outside)) expect({ where, traces: tracesOf(line, text) }).toEqual({ where, traces: [] });
+      for (const [where, text] of Object.entries({ ...outside, printed: '' })) expect({ where, traces: tracesOf(line, text) }).toEqual({ where, traces: [] });
     }
   }); // prettier-ignore
 
@@ -175,5 +183,12 @@ describe.each(['local', 'docker'] as const)('what an action prints with the exec
     expect(fingerprints).toHaveLength(values);
     expect(count).toBeGreaterThan(100);
     for (const { fingerprint } of fingerprints) expect(fingerprint).toMatch(/^[0-9a-f]{32}$/);
+  });
+
+  it('is told to who has the value and the ledger: ledger printed', () => {
+    const [known, unknown] = outside.printed;
+    expect(known).toMatchObject({ code: 3 });
+    expect(known!.text).toMatch(/^[0-9a-f-]{36} {2}vault\/keeper spill {2}\d+ times$/m);
+    expect(unknown).toEqual({ code: 0, text: 'No run of this ledger is known to have printed it.\n' });
   });
 });
