@@ -10,11 +10,13 @@ import {
 } from '../../runs/verify.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
 import { checkRun, type PlainValue, type Row } from '../../runs/verify-projection.ts';
+import { checkTrail } from './check-trail.ts';
 import { groupsById } from './group.ts';
 import { projector, RUN_COLUMNS } from './projection.ts';
 import { missingTriggers } from './schema.ts';
 
 const EVENT_COLUMNS = 'seq, at, kind, run_id, facts, commitments, prev, hash';
+const EVENTS_OF_RUNS = "(SELECT * FROM events WHERE run_id <> '')";
 const PROGRESS_EVERY = 5_000;
 
 type OnProgress = (progress: Progress) => void;
@@ -31,6 +33,7 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
     if (!task.from) checkFile(parts);
     const chain = checkEvents(parts, erased.add);
     const runs = checkRuns(parts);
+    checkTrail(db, task.from?.size ?? 0, parts.found);
     return {
       ...chain.state,
       checked: { events: chain.events, runs, private_values: chain.private_values },
@@ -112,7 +115,7 @@ function checkRuns({ db, task, found, onProgress }: Parts): number {
   );
   let done = 0;
   const groups = groupsById({
-    events: stream<StoredEvent>('events', EVENT_COLUMNS, 'run_id, seq'),
+    events: stream<StoredEvent>(EVENTS_OF_RUNS, EVENT_COLUMNS, 'run_id, seq'),
     rows: stream<Row & { run_id: string }>('runs', `id AS run_id, record, ${RUN_COLUMNS.join(', ')}`, 'id'),
     people: stream<{ run_id: string; name: string; role: string }>(
       'run_people',

@@ -6,6 +6,7 @@ import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
 import { createSyncHistory } from './search.ts';
+import { createSyncTrail } from './trail.ts';
 import type { Answer, Call, Post } from './rpc.ts';
 
 /** How often a watcher looks whether another process wrote; the look is one integer in shared memory. */
@@ -28,6 +29,7 @@ function methods(): Record<string, Method> {
       methods: {
         ...records,
         ...createSyncHistory(ledger.db),
+        ...createSyncTrail(ledger),
         leaseList: leases.list,
         leaseRenew: leases.renew,
         leaseTake: leases.take,
