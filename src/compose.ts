@@ -18,6 +18,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
@@ -74,7 +75,10 @@ export function compose({ config, flags }: ComposeOptions): App {
       principal: osPrincipal(),
       log,
     },
-    close: () => records.close(),
+    async close() {
+      await services.recorder.close();
+      await records.close();
+    },
   };
 }
 
@@ -185,6 +189,9 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     ledger: records.ledger,
     leases: records.leases,
     history: records.history,
+    trail: records.trail,
+    recorder: recorderOf({ config, records, log }),
+    toolNames: tools.map(({ name }) => name),
     watch: records.watch,
     logs: supervision.logs,
     clock: systemClock,
@@ -196,6 +203,21 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
     standing: recent(() => records.ledger.status(), STANDING_FRESH_MS, systemClock),
   };
+}
+
+function recorderOf({
+  config,
+  records,
+  log,
+}: Pick<ServiceParts, 'config' | 'records' | 'log'>): CallRecorder {
+  if (config.trail === 'off') return NO_TRAIL;
+  return createCallRecorder({
+    append: (event) => records.trail.append(event),
+    key: () => records.ledger.key(),
+    ids: createIds(systemClock),
+    clock: systemClock,
+    log,
+  });
 }
 
 function settingsOf(config: Config): RunSettings {

@@ -2,20 +2,23 @@ import type { CallToolResult } from '@modelcontextprotocol/server';
 import { AppError } from '../shared/errors.ts';
 
 /** An answer: the structured part stands alone, the text is the same JSON for clients that show only text. */
-export function answer(data: object): CallToolResult {
-  return {
-    content: [{ type: 'text', text: JSON.stringify(data) }],
-    structuredContent: data,
-  };
+export function answer(data: object, warning: string | null): CallToolResult {
+  const whole = { ...data, ...warned(warning) };
+  return { content: [{ type: 'text', text: JSON.stringify(whole) }], structuredContent: whole };
 }
 
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */
-export function failure(error: AppError): CallToolResult {
+export function failure(error: AppError, warning: string | null): CallToolResult {
   const { code, message, valid, next, details } = error;
   const body = {
     error: { code, message, ...(valid && { valid }), ...(next && { next }), ...(details && { details }) },
+    ...warned(warning),
   };
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(body) }] };
+}
+
+function warned(warning: string | null): { warnings?: string[] } {
+  return warning === null ? {} : { warnings: [warning] };
 }
 
 export function internal(): AppError {
