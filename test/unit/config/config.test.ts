@@ -21,6 +21,7 @@ function parse(around: Partial<Surroundings> = {}): Invocation {
     env: {},
     cwd: '/srv/here',
     home: '/home/ada',
+    trail: 'on',
     timezone: 'Europe/Berlin',
     delimiter: ':',
     ...around,
