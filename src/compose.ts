@@ -18,6 +18,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
@@ -79,7 +80,10 @@ export function compose({ config, flags }: ComposeOptions): App {
       principal: osPrincipal(),
       log,
     },
-    close: () => records.close(),
+    async close() {
+      await services.recorder.close();
+      await records.close();
+    },
   };
 }
 
@@ -201,6 +205,9 @@ function servicesOf({
     ledger: records.ledger,
     leases: records.leases,
     history: records.history,
+    trail: records.trail,
+    recorder: recorderOf({ config, records, redaction, log }),
+    toolNames: tools.map(({ name }) => name),
     watch: records.watch,
     logs: supervision.logs,
     clock: systemClock,
@@ -213,6 +220,23 @@ function servicesOf({
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
     standing: recent(() => records.ledger.status(), STANDING_FRESH_MS, systemClock),
   };
+}
+
+function recorderOf({
+  config,
+  records,
+  redaction,
+  log,
+}: Pick<ServiceParts, 'config' | 'records' | 'redaction' | 'log'>): CallRecorder {
+  if (config.trail === 'off') return NO_TRAIL;
+  return createCallRecorder({
+    append: (event) => records.trail.append(event),
+    key: () => records.ledger.key(),
+    redact: (text) => redaction.text(text),
+    ids: createIds(systemClock),
+    clock: systemClock,
+    log,
+  });
 }
 
 function settingsOf(config: Config): RunSettings {

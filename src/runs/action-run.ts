@@ -1,4 +1,5 @@
 import type { JsonObject, Json } from '../shared/json.ts';
+import type { LedgerEvent } from './chain.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { LogGap } from './run-log.ts';
 
@@ -118,17 +119,9 @@ export const RUN_EVENT_KINDS = [
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
-/**
- * One entry of the ledger. `facts` are stored as they are; `private` holds everything about or typed by a
- * person and enters the canonical bytes only as salted commitments, so that it can be erased. Both are a patch
- * of the record: member names are its fields, dots reach into nested ones.
- */
-export interface RunEvent {
+/** Facts and private values are a patch of the record: member names are its fields, dots reach into nested ones. */
+export interface RunEvent extends LedgerEvent {
   kind: RunEventKind;
-  run_id: string;
-  at: number;
-  facts: JsonObject;
-  private: JsonObject;
 }
 
 export function isOpen(run: Pick<ActionRun, 'status'>): boolean {

@@ -11,6 +11,7 @@ import { intentOf } from './intent.ts';
 import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
 import type { Intent, IntentRequest, LeaseGuard } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
+import type { CallEntry } from './trail.ts';
 import type { Supervisor } from './supervisor.ts';
 
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
@@ -36,6 +37,8 @@ export interface StartRequest extends Target {
   allow_concurrent?: boolean | undefined;
   caller: Caller;
   consent: Consent | null;
+  /** The call that asks for it, recorded together with the intent. */
+  entry: CallEntry;
   trigger: Extract<RunTrigger, 'mcp' | 'retrigger'>;
   /** Extra initial facts: what a re-trigger names. */
   retrigger_of?: string;
@@ -77,10 +80,12 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
   }
   const consent = decision.decision === 'approve' ? request.consent : null;
   const intent = intentOf(ports, { request, plan, idempotency, consent });
-  let stored = await ports.supervision.ledger.request(intent);
+  const store = (): Promise<Intent> =>
+    request.entry.launch(intent, (whole) => ports.supervision.ledger.request(whole));
+  let stored = await store();
   if (stored.outcome === 'active' && (await ports.supervisor.recover()) > 0) {
     // The run in the way was an orphan; if it is closed by now, this one may go.
-    stored = await ports.supervision.ledger.request(intent);
+    stored = await store();
   }
   if (stored.outcome !== 'stored') return settled(stored);
   await launch(ports, { plan, redactions, guard: { run_id: stored.run.id, fence: stored.fence } });

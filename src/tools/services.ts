@@ -1,10 +1,12 @@
 import type { RunHistory } from '../history/search.ts';
+import type { Trail } from '../history/trail.ts';
 import type { EngineStatus } from '../runs/executor.ts';
 import type { RunSettings } from '../runs/prepare.ts';
 import type { LedgerStatus, LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { RunLogs } from '../runs/run-log.ts';
 import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
+import type { CallRecorder } from '../runs/trail.ts';
 import type { Clock } from '../shared/ports.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
@@ -19,6 +21,10 @@ export interface Services {
   ledger: RunLedger;
   leases: RunLeases;
   history: RunHistory;
+  trail: Trail;
+  recorder: CallRecorder;
+  /** Of all tools, also of those that this run mode does not offer. */
+  toolNames: readonly string[];
   watch: LedgerWatch;
   logs: RunLogs;
   clock: Clock;

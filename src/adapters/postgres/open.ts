@@ -1,4 +1,5 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
@@ -11,6 +12,7 @@ import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
+import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
@@ -19,6 +21,7 @@ export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
   history: RunHistory;
+  trail: Trail;
   check: LedgerCheck;
   watch: Watch;
   close(): Promise<void>;
@@ -49,6 +52,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
     history: createHistory(db),
+    trail: createTrail(db),
     check: createCheck(db),
     watch,
     async close() {

@@ -10,6 +10,7 @@ import {
 } from '../../runs/verify.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
 import { checkRun } from '../../runs/verify-projection.ts';
+import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
 import { missingTriggers } from './schema.ts';
 import { storedRuns, type RunScope } from './stored-runs.ts';
@@ -31,6 +32,7 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
     if (!task.from) checkFile(parts);
     const chain = checkEvents(parts, erased.add);
     const runs = checkRuns(parts);
+    checkTrail(db, task.from?.size ?? 0, parts.found);
     return {
       ...chain.state,
       checked: { events: chain.events, runs, private_values: chain.private_values },

@@ -64,6 +64,12 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       retriggersOf: (run_id, limit) => reader.call('retriggersOf', run_id, limit),
       ids: (prefix, limit) => reader.call('ids', prefix, limit),
     },
+    trail: {
+      // No run changed, so nobody who waits for one is woken.
+      append: (event) => writer.call('recordCalls', event),
+      search: (query) => reader.call('searchCalls', query),
+      names: (column, limit) => reader.call('callNames', column, limit),
+    },
     watch: {
       async changed(max_ms, signal) {
         const watching = reader.call('watch', 1);

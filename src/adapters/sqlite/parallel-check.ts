@@ -37,17 +37,17 @@ export async function verifySideBySide(
     const done = pieces.reduce((runs, piece) => runs + piece.runs, 0);
     onProgress({ step: 'runs', done, total: (bounds.length + 1) * runs_in_piece });
   };
+  const take = (piece: SoundPiece | null): void => {
+    judge(piece);
+    if (piece) pieces.push(piece);
+    tell();
+  };
   const jobs: ((thread: Rpc) => Promise<void>)[] = [
     async (thread) => judge((state = await thread.call<State | null>('followLinks', { last, known }))),
     async (thread) => judge(await thread.call<boolean>('isSoundFile')),
+    async (thread) => take(await thread.call('checkOwnEvents')),
     ...[...bounds, null].map((upTo, index) => async (thread: Rpc) => {
-      const piece = await thread.call<SoundPiece | null>('checkPiece', {
-        above: bounds[index - 1] ?? null,
-        upTo,
-      });
-      judge(piece);
-      if (piece) pieces.push(piece);
-      tell();
+      take(await thread.call('checkPiece', { above: bounds[index - 1] ?? null, upTo }));
     }),
   ];
   await Promise.all(

@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3';
+import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
 import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../runs/verify.ts';
 import { soundEvent } from '../../runs/verify-chain.ts';
 import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
 import { checkRun } from '../../runs/verify-projection.ts';
 import { checkFile } from './check.ts';
+import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
 import { storedRuns } from './stored-runs.ts';
 
@@ -52,6 +54,21 @@ export function followLinks(
   return state?.size === last ? state : null;
 }
 
+/** The events that are about no run, and what is made of them. Null: as for a piece. */
+export function checkOwnEvents(db: Database): SoundPiece | null {
+  return inSnapshot(db, () => {
+    const tally = createTally();
+    const events = db.prepare("SELECT * FROM events WHERE run_id = '' ORDER BY seq");
+    const values = db.prepare('SELECT seq, name, salt, value FROM event_private WHERE seq = ?');
+    for (const event of events.iterate() as IterableIterator<StoredEvent>) {
+      if (!tally.add(event, values.all(event.seq) as StoredValue[])) return null;
+    }
+    let sound = true;
+    checkTrail(db, 0, () => (sound = false));
+    return sound ? tally.result(0) : null;
+  });
+}
+
 export interface SoundPiece {
   runs: number;
   private_values: number;
@@ -65,22 +82,38 @@ export function checkPiece(
   scope: { above: string | null; upTo: string | null },
 ): SoundPiece | null {
   return inSnapshot(db, () => {
-    const erased = createCollector<Erased>();
-    const counts = { runs: 0, private_values: 0 };
+    const tally = createTally();
+    let runs = 0;
     let sound = true;
     for (const run of storedRuns(db, scope)) {
-      for (const { event, values } of run.events) {
-        const names = soundEvent(event, values);
-        if (!names) return null;
-        if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
-        counts.private_values += values.length;
-      }
+      if (!run.events.every(({ event, values }) => tally.add(event, values))) return null;
       checkRun(run, projector, () => (sound = false));
       if (!sound) return null;
-      counts.runs += 1;
+      runs += 1;
     }
-    return { ...counts, erased: erased.list, erased_total: erased.total() };
+    return tally.result(runs);
   });
+}
+
+interface Tally {
+  /** False: the event is not sound. */
+  add(event: StoredEvent, values: readonly StoredValue[]): boolean;
+  result(runs: number): SoundPiece;
+}
+
+function createTally(): Tally {
+  const erased = createCollector<Erased>();
+  let private_values = 0;
+  return {
+    add(event, values) {
+      const names = soundEvent(event, values);
+      if (!names) return false;
+      if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
+      private_values += values.length;
+      return true;
+    },
+    result: (runs) => ({ runs, private_values, erased: erased.list, erased_total: erased.total() }),
+  };
 }
 
 function inSnapshot<T>(db: Database, read: () => T): T {

@@ -25,14 +25,15 @@ export function* storedRuns(db: Database, scope: RunScope): Generator<StoredRun>
     select((where) => `SELECT run_id, ${columns} FROM ${table} WHERE ${where} ORDER BY run_id`, 'run_id');
   const events = select<StoredEvent>(
     (where) =>
-      `SELECT seq, at, kind, run_id, facts, commitments, prev, hash FROM events WHERE ${where} ORDER BY run_id, seq`,
+      `SELECT seq, at, kind, run_id, facts, commitments, prev, hash FROM events
+       WHERE run_id <> '' AND ${where} ORDER BY run_id, seq`,
     'run_id',
   );
   // Events lead, so that their index gives the order and nothing is sorted.
   const values = select<StoredValue>(
     (where) =>
       `SELECT e.run_id, p.seq, p.name, p.salt, p.value FROM events e CROSS JOIN event_private p ON p.seq = e.seq
-       WHERE ${where} ORDER BY e.run_id, e.seq`,
+       WHERE e.run_id <> '' AND ${where} ORDER BY e.run_id, e.seq`,
     'e.run_id',
   );
   const rows = select<Row>(
