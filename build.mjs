@@ -14,7 +14,7 @@ await build({
   target: 'node20',
   // The same library as ES modules: a lazily imported CommonJS module would arrive without named exports.
   alias: { yaml: './node_modules/yaml/browser/index.js' },
-  external: ['better-sqlite3', 'dockerode', 'execa', 'kysely', 'pg'],
+  external: ['age-encryption', 'ajv', 'better-sqlite3', 'dockerode', 'execa', 'kysely', 'pg'],
   // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
   chunkNames: 'chunk-[name]-[hash]',
   // White space is a quarter of what a start has to parse; names stay, so that stack traces can be read.

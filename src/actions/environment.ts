@@ -62,6 +62,26 @@ function splitImage(image: string | null): [string, string] | [] {
   return colon > image.lastIndexOf('/') ? [image.slice(0, colon), image.slice(colon + 1)] : [image, 'latest'];
 }
 
+function imageParts(image: string | null): { reference: string | null; version: string | null } {
+  const [reference = null, version = null] = splitImage(image);
+  return { reference, version };
+}
+
+/** Labels that the CLI puts on every block (polycrate-cli facts 2.2). */
+function computedLabels(workspace: Workspace, block: Block): Record<string, string> {
+  return {
+    'workspaces.polycrate.io/name': workspace.name,
+    ...(workspace.organization && { 'organizations.polycrate.io/name': workspace.organization }),
+    'blocks.polycrate.io/name': block.name,
+    ...(block.kind && { 'blocks.polycrate.io/kind': block.kind }),
+    'polycrate.io/managed-by': 'cli',
+    ...(block.kind === 'k8sappinstance' && {
+      'k8sappinstances.polycrate.io/name': block.name,
+      'logs.polycrate.io/source': 'app',
+    }),
+  };
+}
+
 /** The run's own files: the snapshot that playbooks get as extra vars, and the script of script actions. */
 export function runFiles({ workspace, block, action, files, layout }: Target): RunFile[] {
   const secrets = Object.fromEntries(
@@ -72,9 +92,12 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       name: workspace.name,
       organization: workspace.organization,
       description: workspace.description,
+      version: workspace.version,
+      identifier: workspace.identifier,
       labels: workspace.labels,
+      meta: workspace.meta,
       path: layout.root,
-      config: workspace.config,
+      config: { ...workspace.config, image: imageParts(workspace.config.image) },
       secrets,
     },
     block: {
@@ -86,7 +109,7 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       flavor: block.flavor,
       description: block.description,
       from: block.from,
-      labels: block.labels,
+      labels: { ...block.labels, ...computedLabels(workspace, block) },
       config: block.config,
       workdir: { containerpath: block.dir === null ? layout.root : join(layout.root, block.dir) },
     },
@@ -96,6 +119,7 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       description: action.description,
       playbook: action.playbook,
       labels: action.labels,
+      config: action.config,
     },
   };
   const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshot) }];

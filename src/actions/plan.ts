@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import type { Action, Block } from '../blocks/block.ts';
 import { canonicalJson, keyedDigest, sha256 } from '../shared/json.ts';
 import type { BlockFiles } from '../workspaces/workspace-store.ts';
+import { warningsOf } from './warnings.ts';
 import { addressOf, type Workspace } from '../workspaces/workspace.ts';
 import type { Mount } from './launch-spec.ts';
 import type { Layout } from './layout.ts';
@@ -90,35 +91,4 @@ function commandOf(action: Action, layout: Layout): string[] {
     return ['ansible-playbook', '-e', `@${layout.snapshot}`, `./${action.playbook ?? ''}`];
   }
   return ['/bin/bash', '-euo', 'pipefail', layout.script];
-}
-
-function warningsOf({ workspace, block, action, files, image, executor }: PlanInput): string[] {
-  const warnings: string[] = [];
-  if (workspace.organization === null)
-    warnings.push('workspace.poly names no organization; the Polycrate CLI would refuse it');
-  if (files.encrypted.length > 0) {
-    warnings.push(
-      `encrypted, not decrypted: ${files.encrypted.slice(0, 5).join(', ')}; run \`polycrate workspace decrypt\` first`,
-    );
-  }
-  if (action.kind === 'playbook' && files.inventory === null && executor === 'docker') {
-    warnings.push("no inventory in the workspace: the image's own /etc/ansible/hosts is used");
-  }
-  if (action.kind === 'script' && action.script.length > 1) {
-    warnings.push(
-      'script lines run in order and stop at the first failure; the 2025 CLI ran them at the same time',
-    );
-  }
-  if (image && image.digest === null)
-    warnings.push(`the image ${image.reference} is not on this host yet and would be pulled`);
-  if (files.dockerfile)
-    warnings.push(
-      `${files.dockerfile.relative} is not built by this release: ${image?.reference ?? 'no image'} is used`,
-    );
-  if (executor === 'local') warnings.push('runs on this host without a container');
-  for (const problem of block.problems) {
-    if (problem.severity === 'warning')
-      warnings.push(`${problem.file}:${problem.line ?? '?'}: ${problem.message}`);
-  }
-  return warnings;
 }

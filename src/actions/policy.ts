@@ -51,6 +51,21 @@ function refusal(plan: Plan, limits: OperatorLimits): Decision | null {
   }
   const blocker = workspaceBlockerOf(plan.workspace) ?? blockerOf(plan.block) ?? plan.action.problem;
   if (blocker) return deny('definition:broken', blocker, 'mend the file, then call plan_action again');
+  const { schema } = plan.files;
+  if (schema && schema.violations.length > 0) {
+    return deny(
+      'definition:schema',
+      `the configuration does not fit ${schema.file}: ${schema.violations.join('; ')}`,
+      'mend the configuration, then call plan_action again',
+    );
+  }
+  if (plan.workspace.path.includes(':') && plan.executor === 'docker') {
+    return deny(
+      'workspace:colon',
+      `the folder ${plan.workspace.path} has a colon in its name, which no container engine can mount`,
+      'move the workspace to a folder without a colon',
+    );
+  }
   if (plan.action.interactive) {
     return deny(
       'action:interactive',

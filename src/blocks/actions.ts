@@ -16,6 +16,7 @@ export function actionOf(declared: ActionDeclaration): Action {
     interactive: declared.interactive ?? false,
     alias: [...declared.alias],
     labels: { ...declared.labels },
+    config: declared.config,
     problem: problem === null ? null : `${file}${line === null ? '' : `:${line}`}: ${problem}`,
   };
 }

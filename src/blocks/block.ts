@@ -1,6 +1,9 @@
-/** Something wrong in a definition; it never hides the other blocks. Line counts from 1; null if unknown. */
+/**
+ * Something wrong in a definition; it never hides the other blocks. Line counts from 1; null if unknown.
+ * `difference`: nothing is wrong, but the Polycrate CLI of 2025 would do something else with it.
+ */
 export interface Problem {
-  severity: 'error' | 'warning';
+  severity: 'error' | 'warning' | 'difference';
   file: string;
   line: number | null;
   message: string;
@@ -20,6 +23,8 @@ export interface Action {
   interactive: boolean;
   alias: readonly string[];
   labels: Readonly<Record<string, string>>;
+  /** Handed to playbooks as it is. */
+  config: Readonly<Record<string, unknown>>;
   /** Set when the definition cannot be run: both or neither of script and playbook, a bad name … */
   problem: string | null;
 }
@@ -39,6 +44,8 @@ export interface Block {
   type: string | null;
   flavor: string | null;
   description: string | null;
+  /** What newer files tell about the software: `display_name`, `license`, `documentation_url` … */
+  about: Readonly<Record<string, string>>;
   /** The reference as written: `name` or `name:version`. */
   from: string | null;
   template: boolean;
@@ -53,11 +60,13 @@ export interface Block {
   dirs: readonly string[];
   inventory: FileChoice;
   kubeconfig: FileChoice;
-  /** For each top-level value: the file and, for inherited ones, the block that it comes from. */
+  /** For each value: the file and, for inherited ones, the block that it comes from. A map from one place is one entry. */
   origin: Readonly<Record<string, string>>;
   /** Where the block is declared: `blocks/x/block.poly` or `workspace.poly`. */
   declared_in: string;
   problems: readonly Problem[];
+  /** Where the CLI of 2025 would do something else with what is written. */
+  differences: readonly Problem[];
 }
 
 /** `blocker` is set when no action of the block can run, and says why. */

@@ -17,6 +17,7 @@ export interface ActionDeclaration {
   interactive: boolean | null;
   alias: readonly string[];
   labels: Readonly<Record<string, string>>;
+  config: Readonly<Record<string, unknown>>;
   /** Something in the entry could not be understood. */
   problem: string | null;
 }
@@ -24,11 +25,11 @@ export interface ActionDeclaration {
 export const TEXT_FIELDS = ['version', 'app_version', 'kind', 'type', 'flavor', 'description'] as const;
 export type TextField = (typeof TEXT_FIELDS)[number];
 
-/** A block as one file declares it: a block.poly, or an entry under `blocks` in workspace.poly. */
+/** A block as one file declares it: a block.poly, or an entry under `blocks` in workspace.poly or secrets.poly. */
 export interface BlockDeclaration {
   name: string;
   at: Place;
-  layer: 'block' | 'workspace';
+  layer: 'block' | 'workspace' | 'secrets';
   /** Folder of the block.poly below the workspace; null for entries of workspace.poly. */
   dir: string | null;
   /** Only the fields that are written, so that an explicit null or "" wins over an inherited value. */
@@ -37,6 +38,7 @@ export interface BlockDeclaration {
   template: boolean | null;
   labels: Readonly<Record<string, string>>;
   alias: readonly string[] | null;
+  about: Readonly<Record<string, string>>;
   /** Frozen at every depth, so that instances may share it. */
   config: Readonly<Record<string, unknown>>;
   actions: readonly ActionDeclaration[];

@@ -1,14 +1,16 @@
-import { isObject } from '../shared/json.ts';
 import { nameProblem } from '../shared/names.ts';
 import { actionOf } from './actions.ts';
 import type { Block, Problem } from './block.ts';
 import { type BlockDeclaration, type Place, TEXT_FIELDS } from './declaration.ts';
+import { emptiedPaths } from './differences.ts';
 import { mergeActions, mergeValues } from './merge.ts';
+import { inheritedOrigin, mergeOrigins, type Origin, originsOf } from './origin.ts';
 
 /** A declaration on its way to a block: it also knows its folders and where each value was written. */
 export interface Draft extends BlockDeclaration {
   dirs: readonly string[];
   origin: Readonly<Record<string, string>>;
+  configOrigin: Origin;
 }
 
 export function draftOf(declaration: BlockDeclaration): Draft {
@@ -16,7 +18,6 @@ export function draftOf(declaration: BlockDeclaration): Draft {
   const keys = [
     'name',
     ...TEXT_FIELDS.filter((field) => declaration.text[field] !== undefined),
-    ...Object.keys(declaration.config).map((key) => `config.${key}`),
     ...declaration.actions.map((action) => `actions.${action.name}`),
   ];
   const bad = nameProblem(name);
@@ -25,71 +26,74 @@ export function draftOf(declaration: BlockDeclaration): Draft {
     ...declaration,
     dirs: declaration.dir === null ? [] : [declaration.dir],
     origin: Object.fromEntries(keys.map((key) => [key, at.file])),
+    configOrigin: at.file,
     problems: [...declaration.problems, ...problems],
   };
 }
 
-/** Two declarations of one block: workspace.poly over block.poly, or the first block.poly over a second. */
+/** Two declarations of one block: secrets.poly over workspace.poly over block.poly, or the first over a second. */
 export function overSameName(child: Draft, parent: Draft): Draft {
-  const merged = overlay(child, parent, parent.origin);
-  const mentioned = child.layer === 'workspace' && parent.layer === 'block';
+  const merged = overlay(child, parent, parent);
+  const mentioned = child.layer !== 'block' && parent.layer === 'block';
   return {
     ...merged,
     text: mentioned ? asInstance(merged, parent) : merged.text,
     from: child.from ?? parent.from,
     template: child.template ?? parent.template,
     dir: child.dir ?? parent.dir,
-    problems: [...child.problems, ...parent.problems],
+    problems: [...merged.problems, ...parent.problems],
   };
 }
 
 /** A block made `from` another one: works in the parent's folder and is no template because the parent is one. */
 export function overParent(child: Draft, parent: Draft): Draft {
-  const inherited = Object.entries(parent.origin).map(([key, origin]) => [
-    key,
-    origin.endsWith(')') ? origin : `${origin} (from ${parent.name})`,
-  ]);
-  const merged = overlay(child, parent, Object.fromEntries(inherited) as Record<string, string>);
+  const label = (origin: string): string =>
+    origin.endsWith(')') ? origin : `${origin} (from ${parent.name})`;
+  const inherited = Object.entries(parent.origin).map(([key, origin]) => [key, label(origin)] as const);
+  const merged = overlay(child, parent, {
+    origin: Object.fromEntries(inherited),
+    configOrigin: inheritedOrigin(parent.configOrigin, label),
+  });
   return { ...merged, text: asInstance(merged, parent), dir: parent.dir ?? child.dir };
 }
 
-function overlay(child: Draft, parent: Draft, inherited: Readonly<Record<string, string>>): Draft {
+function overlay(child: Draft, parent: Draft, inherited: Pick<Draft, 'origin' | 'configOrigin'>): Draft {
   return {
     ...child,
     text: { ...parent.text, ...child.text },
     labels: { ...parent.labels, ...child.labels },
     alias: child.alias ?? parent.alias,
+    about: { ...parent.about, ...child.about },
     config: mergeValues(child.config, parent.config),
     actions: mergeActions(child.actions, parent.actions),
     inventory: chosen(child.inventory) ? child.inventory : parent.inventory,
     kubeconfig: chosen(child.kubeconfig) ? child.kubeconfig : parent.kubeconfig,
     dirs: [...new Set([...child.dirs, ...parent.dirs])],
-    origin: mergeOrigin(child, parent, inherited),
+    origin: mergeOrigin(child, inherited.origin),
+    configOrigin: mergeOrigins(
+      { values: child.config, origin: child.configOrigin },
+      { values: parent.config, origin: inherited.configOrigin },
+    ),
+    problems: [
+      ...child.problems,
+      ...emptiedPaths(child.config, parent.config).map((path) => differenceAt(child.at, emptied(path))),
+    ],
   };
 }
 
-/** A value that both files write to (a map, an action) names both, the stronger one first. */
-function mergeOrigin(
-  child: Draft,
-  parent: Draft,
-  inherited: Readonly<Record<string, string>>,
-): Record<string, string> {
+function emptied(path: string): string {
+  return `config.${path} is empty and takes effect; the 2025 CLI takes the inherited value instead`;
+}
+
+/** An action that both files write to names both, the stronger one first. */
+function mergeOrigin(child: Draft, inherited: Readonly<Record<string, string>>): Record<string, string> {
   const merged: Record<string, string> = { ...inherited, ...child.origin };
   for (const [key, ours] of Object.entries(child.origin)) {
     const theirs = inherited[key];
-    if (theirs !== undefined && theirs !== ours && isShared(key, child, parent))
+    if (theirs !== undefined && theirs !== ours && key.startsWith('actions.'))
       merged[key] = `${ours}, ${theirs}`;
   }
   return merged;
-}
-
-function isShared(key: string, child: Draft, parent: Draft): boolean {
-  if (key.startsWith('actions.')) return true;
-  if (!key.startsWith('config.')) return false;
-  const ours = child.config[key.slice('config.'.length)];
-  return (
-    isObject(ours) && Object.keys(ours).length > 0 && isObject(parent.config[key.slice('config.'.length)])
-  );
 }
 
 /** The CLI calls an app that is mentioned or inherited from an instance, whatever the child says (facts 3). */
@@ -105,6 +109,10 @@ export function errorAt({ file, line }: Place, message: string): Problem {
   return { severity: 'error', file, line, message };
 }
 
+function differenceAt({ file, line }: Place, message: string): Problem {
+  return { severity: 'difference', file, line, message };
+}
+
 export function blockOf(draft: Draft): Block {
   const text = (field: (typeof TEXT_FIELDS)[number]): string | null => draft.text[field] || null;
   return {
@@ -115,6 +123,7 @@ export function blockOf(draft: Draft): Block {
     type: text('type'),
     flavor: text('flavor'),
     description: text('description'),
+    about: { ...draft.about },
     from: draft.from?.reference ?? null,
     template: draft.template ?? false,
     labels: { ...draft.labels },
@@ -125,8 +134,9 @@ export function blockOf(draft: Draft): Block {
     dirs: [...draft.dirs],
     inventory: { ...draft.inventory },
     kubeconfig: { ...draft.kubeconfig },
-    origin: draft.origin,
+    origin: { ...draft.origin, ...originsOf({ values: draft.config, origin: draft.configOrigin }) },
     declared_in: draft.at.file,
-    problems: draft.problems,
+    problems: draft.problems.filter(({ severity }) => severity !== 'difference'),
+    differences: draft.problems.filter(({ severity }) => severity === 'difference'),
   };
 }

@@ -22,11 +22,17 @@ function mergeMaps(child: Values, parent: Values, depth: number): Values {
   for (const key of ownKeys(child)) {
     const ours = child[key];
     const theirs = Object.hasOwn(parent, key) ? parent[key] : undefined;
-    const both = isObject(ours) && isObject(theirs) && Object.keys(ours).length > 0;
-    merged[key] = both ? mergeMaps(ours, theirs, guarded(depth + 1)) : frozen(ours, depth + 1);
+    merged[key] = areJoined(ours, theirs)
+      ? mergeMaps(ours as Values, theirs as Values, guarded(depth + 1))
+      : frozen(ours, depth + 1);
   }
   TRUSTED.add(merged);
   return Object.freeze(merged);
+}
+
+/** True where both sides are maps and the child's says something: these are merged key by key. */
+export function areJoined(ours: unknown, theirs: unknown): boolean {
+  return isObject(ours) && isObject(theirs) && Object.keys(ours).length > 0;
 }
 
 /** A deep frozen copy; what is frozen already is used as it is. */
@@ -82,6 +88,7 @@ function mergeAction(child: ActionDeclaration, parent: ActionDeclaration): Actio
     interactive: child.interactive ?? parent.interactive,
     alias: child.alias.length > 0 ? child.alias : parent.alias,
     labels: { ...parent.labels, ...child.labels },
+    config: mergeValues(child.config, parent.config),
     problem: child.problem ?? parent.problem,
   };
 }

@@ -141,9 +141,9 @@ async function workspaceMounts(ports: PreparePorts, workspace: Workspace): Promi
   const mounts: Mount[] = [
     { host: workspace.path, container: workspace.config.containerroot, readonly: false },
   ];
-  for (const { host, container } of workspace.extramounts) {
+  for (const { host, container, readonly } of workspace.extramounts) {
     const asked = host.startsWith('/') ? host : join(workspace.path, host);
-    mounts.push({ host: (await ports.realPath(asked)) ?? asked, container, readonly: false });
+    mounts.push({ host: (await ports.realPath(asked)) ?? asked, container, readonly });
   }
   if (ports.settings.mount_docker_socket) {
     mounts.push({ host: DOCKER_SOCKET, container: DOCKER_SOCKET, readonly: false });

@@ -91,6 +91,8 @@ function registerWorkspaces(server: McpServer, parts: ResourceParts, complete: C
         return {
           ...found,
           extraenv: Object.keys(extraenv),
+          config: { ...found.config, globals: maskSecrets(found.config.globals) },
+          meta: maskSecrets(found.meta),
           blocks: blocks.map(({ name, version }) => ({ name, version })),
         };
       }),

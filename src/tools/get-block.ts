@@ -17,7 +17,10 @@ export const getBlock = defineTool({
   async run({ store, settings }, input) {
     const workspace = findWorkspace(await store.list(), input.workspace);
     const block = findBlock(workspace, input.block);
-    const files = await store.inspect(workspace, block);
+    const [files, documents] = await Promise.all([
+      store.inspect(workspace, block),
+      store.documents(workspace, block),
+    ]);
     return {
       block: {
         name: block.name,
@@ -27,16 +30,21 @@ export const getBlock = defineTool({
         app_version: block.app_version,
         kind: block.kind,
         description: block.description,
+        labels: block.labels,
+        ...(block.alias.length > 0 && { alias: block.alias }),
+        ...(Object.keys(block.about).length > 0 && { about: block.about }),
         from: block.from,
         template: block.template,
         declared_in: block.declared_in,
         config: maskSecrets(block.config),
         origin: block.origin,
-        actions: block.actions,
+        actions: block.actions.map((action) => ({ ...action, config: maskSecrets(action.config) })),
         inventory: files.inventory?.relative ?? null,
         hosts: files.hosts,
         secret_files: Object.keys(files.secrets),
         image: workspace.config.image ?? settings.image ?? settings.default_image,
+        ...(files.schema && { schema: files.schema }),
+        ...documents,
         problems: block.problems,
       },
     };

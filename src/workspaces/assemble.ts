@@ -25,7 +25,9 @@ export interface WorkspaceParts {
 
 /** Joins workspace.poly with the blocks on disk and resolves what each block really is. */
 export function assembleWorkspace(parts: WorkspaceParts): Workspace {
-  const { name, blocks: _declared, workflows, problems, ...facts } = parts.declared;
+  const { name, blocks: _declared, workflows, ...facts } = parts.declared;
+  const differences = facts.problems.filter(isDifference);
+  const problems = facts.problems.filter((problem) => !isDifference(problem));
   const blocks = resolveBlocks([...parts.declared.blocks, ...parts.blocks]);
   const identity = { organization: facts.organization, name: name ?? parts.folder };
   const labels = facts.labels;
@@ -38,8 +40,13 @@ export function assembleWorkspace(parts: WorkspaceParts): Workspace {
     blocks,
     workflows,
     problems: [...problems, ...parts.problems, ...blocks.flatMap((block: Block) => block.problems)],
+    differences,
   };
   return { ...workspace, workflows: workflows.map((workflow) => checkWorkflow(workspace, workflow)) };
+}
+
+function isDifference({ severity }: Problem): boolean {
+  return severity === 'difference';
 }
 
 /** A workflow whose steps lead nowhere is not run up to that step: it is refused before it starts. */

@@ -11,6 +11,11 @@ export const CONFIG_DEFAULTS: ToolchainConfig = {
   sshprivatekey: 'id_rsa',
   sshpublickey: 'id_rsa.pub',
   dockerfile: 'Dockerfile.poly',
+  logsroot: '.logs',
+  workflowsroot: 'workflows',
+  remoteroot: '/polycrate',
+  globals: {},
+  logging: null,
 };
 
 /** What workspace.poly says, before its blocks are joined with those on disk. */
@@ -18,7 +23,12 @@ export interface WorkspaceDeclaration extends Pick<
   Workspace,
   | 'organization'
   | 'description'
+  | 'version'
+  | 'identifier'
+  | 'alias'
   | 'labels'
+  | 'meta'
+  | 'dependencies'
   | 'config'
   | 'extraenv'
   | 'extramounts'
@@ -38,7 +48,12 @@ export function unreadableWorkspace(problems: readonly Problem[]): WorkspaceDecl
     name: null,
     organization: null,
     description: null,
+    version: null,
+    identifier: null,
+    alias: [],
     labels: {},
+    meta: {},
+    dependencies: [],
     config: CONFIG_DEFAULTS,
     extraenv: {},
     extramounts: [],

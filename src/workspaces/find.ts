@@ -3,15 +3,17 @@ import { AppError } from '../shared/errors.ts';
 import { checkText, closest, parseBlockRef, parseWorkspaceRef, withoutHost } from '../shared/names.ts';
 import { addressOf, type Workflow, type Workspace } from './workspace.ts';
 
-/** A workspace by name, or by `organization/name`; names are compared as they are, never split. */
+/** A workspace by name, by `organization/name`, or by an alias; names are compared as they are, never split. */
 export function findWorkspace(workspaces: readonly Workspace[], reference: string): Workspace {
   parseWorkspaceRef(reference);
   const byAddress = workspaces.filter((workspace) => addressOf(workspace) === reference);
   const found =
     byAddress.length > 0 ? byAddress : workspaces.filter((workspace) => workspace.name === reference);
-  const [only, ...others] = found;
+  const named =
+    found.length > 0 ? found : workspaces.filter((workspace) => workspace.alias.includes(reference));
+  const [only, ...others] = named;
   if (only && others.length === 0) return only;
-  if (only) throw severalWorkspaces(reference, found);
+  if (only) throw severalWorkspaces(reference, named);
   const known = workspaces.flatMap((workspace) => [workspace.name, addressOf(workspace)]);
   throw new AppError('unknown_name', `There is no workspace "${reference}".`, {
     valid: closest(reference, known),
@@ -31,7 +33,7 @@ function severalWorkspaces(reference: string, found: readonly Workspace[]): AppE
   });
 }
 
-/** A block by full name, by `name:version`, or by a name without registry host that fits only one. */
+/** A block by full name, by `name:version`, by a name without registry host, or by an alias, if it fits only one. */
 export function findBlock(workspace: Workspace, reference: string): Block {
   checkText('block', reference);
   const { blocks } = workspace;
@@ -40,7 +42,11 @@ export function findBlock(workspace: Workspace, reference: string): Block {
   const { name, version } = parseBlockRef(reference);
   const exact = blocks.filter((block) => block.name === name);
   const found =
-    exact.length > 0 ? exact : blocks.filter((block) => withoutHost(block.name) === withoutHost(name));
+    [
+      exact,
+      blocks.filter((block) => withoutHost(block.name) === withoutHost(name)),
+      blocks.filter((block) => block.alias.includes(name)),
+    ].find((some) => some.length > 0) ?? [];
   const [block, ...others] = found;
   if (!block) {
     const names = blocks.map((candidate) => candidate.name);

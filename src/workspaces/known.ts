@@ -11,7 +11,14 @@ export function knownOf(workspace: Workspace): Known {
   if (earlier) return earlier;
   const { blocks, workflows, config } = workspace;
   const known: Known = {
-    secrets: [...blocks.flatMap((block) => secretValues(block.config)), ...secretValues(workspace.extraenv)],
+    secrets: [
+      ...blocks.flatMap(({ config, actions }) =>
+        [config, ...actions.map((action) => action.config)].flatMap((values) => secretValues(values)),
+      ),
+      ...secretValues(workspace.extraenv),
+      ...secretValues(config.globals),
+      ...secretValues(workspace.meta),
+    ],
     names: [
       ...[workspace.name, workspace.organization, workspace.environment?.value, config.image],
       ...blocks.flatMap(({ name, version, from, kind, actions }) => [

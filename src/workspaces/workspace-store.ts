@@ -9,6 +9,31 @@ export interface LocatedFile {
   digest: string;
 }
 
+/** A block's effective configuration compared with its schema.json. */
+export interface ConfigCheck {
+  /** The schema, below the workspace. */
+  file: string;
+  /** What is wrong, without the values. */
+  violations: readonly string[];
+  /** Why the schema cannot be used; null: it was. */
+  unchecked: string | null;
+}
+
+export interface ChangelogEntry {
+  version: string | null;
+  date: string | null;
+  type: string | null;
+  message: string | null;
+}
+
+/** What the folder of a block tells people. */
+export interface BlockDocuments {
+  /** The beginning of README.md. */
+  readme: string | null;
+  /** The first entries of CHANGELOG.poly. */
+  changelog: readonly ChangelogEntry[];
+}
+
 /** What an action of a block needs besides its definition, found on disk at this moment. */
 export interface BlockFiles {
   /** SHA-256 over names, modes and contents of the block's folder and its `from` parents. */
@@ -20,6 +45,8 @@ export interface BlockFiles {
   kubeconfig: LocatedFile | null;
   ssh_key: LocatedFile | null;
   dockerfile: LocatedFile | null;
+  /** Null: the block has no schema. */
+  schema: ConfigCheck | null;
   /** Files under `artifacts/secrets/`: name → path below the workspace. Names only, never contents. */
   secrets: Readonly<Record<string, string>>;
   /** Encrypted files (`*.age`) whose plain file is not there. */
@@ -38,6 +65,8 @@ export interface WorkspaceStore {
    * circular `inventory.from` or `kubeconfig.from`.
    */
   inspect(workspace: Workspace, block: Block): Promise<BlockFiles>;
+  /** README and changelog of a block; what cannot be read is left out. */
+  documents(workspace: Workspace, block: Block): Promise<BlockDocuments>;
   /** Contents of the workspace's secret files as they are now, for redaction and for nothing else. */
   secretFiles(workspace: Workspace): Promise<readonly string[]>;
 }

@@ -33,6 +33,20 @@ export interface ToolchainConfig {
   sshprivatekey: string;
   sshpublickey: string;
   dockerfile: string;
+  logsroot: string;
+  workflowsroot: string;
+  remoteroot: string;
+  /** Values for all playbooks: secrets included, mask before they leave the process. */
+  globals: Readonly<Record<string, unknown>>;
+  /** The CLI's own event log; null where the file does not say. */
+  logging: { enabled: boolean | null; path: string | null } | null;
+}
+
+/** A mount that a workspace asks for. */
+export interface ExtraMount {
+  host: string;
+  container: string;
+  readonly: boolean;
 }
 
 export interface Workspace {
@@ -42,19 +56,28 @@ export interface Workspace {
   /** Absolute real path of the folder. */
   path: string;
   description: string | null;
+  version: string | null;
+  identifier: string | null;
+  alias: readonly string[];
   labels: Readonly<Record<string, string>>;
+  /** Free text about the workspace: mask secrets before it leaves the process. */
+  meta: Readonly<Record<string, unknown>>;
+  /** References of blocks that `polycrate workspace update` pulls. */
+  dependencies: readonly string[];
   environment: Environment | null;
   blocks: readonly Block[];
   workflows: readonly Workflow[];
   config: ToolchainConfig;
   /** `KEY=value` entries, split at the first `=`. */
   extraenv: Readonly<Record<string, string>>;
-  /** `host:container` entries as written; whether they may be used is policy. */
-  extramounts: readonly { host: string; container: string }[];
+  /** `host:container` or `host:container:ro` as written; whether they may be used is policy. */
+  extramounts: readonly ExtraMount[];
   inventory: string | null;
   kubeconfig: string | null;
   /** Problems of workspace.poly and of everything below it. */
   problems: readonly Problem[];
+  /** Where the CLI of 2025 would do something else with workspace.poly itself. */
+  differences: readonly Problem[];
   /** False for the current folder when nobody named it: it is listed, but runs nothing. */
   runnable: boolean;
 }

@@ -189,7 +189,7 @@ describe('bad workspace.poly files', () => {
     ],
     [
       'a bad mount',
-      'name: work\norganization: acme\nextramounts: ["/a:/b:ro"]\n',
+      'name: work\norganization: acme\nextramounts: ["/a:/b:nosuid"]\n',
       'work',
       /not host:container/,
     ],

@@ -34,6 +34,11 @@ describe('a whole workspace', () => {
       sshprivatekey: 'id_rsa',
       sshpublickey: 'id_rsa.pub',
       dockerfile: 'Dockerfile.poly',
+      logsroot: '.logs',
+      workflowsroot: 'workflows',
+      remoteroot: '/polycrate',
+      globals: {},
+      logging: null,
     });
     expect(shop.workflows).toMatchObject([
       {

@@ -21,7 +21,7 @@ const ADAPTER_VENDORS: Record<string, string[]> = {
   docker: ['dockerode'],
   local: ['execa'],
   cli: ['execa'],
-  'workspace-files': ['yaml'],
+  'workspace-files': ['yaml', 'ajv', 'ajv/dist/2020.js', 'age-encryption'],
   sqlite: ['better-sqlite3'],
   postgres: ['pg', 'kysely'],
   'polycrate-api': ['undici'],

@@ -2,6 +2,7 @@ import { buildPlan, type Plan, type PlanInput } from '../../src/actions/plan.ts'
 import { containerLayout } from '../../src/actions/layout.ts';
 import type { Action, Block } from '../../src/blocks/block.ts';
 import type { BlockFiles } from '../../src/workspaces/workspace-store.ts';
+import { CONFIG_DEFAULTS } from '../../src/workspaces/declaration.ts';
 import type { Workspace } from '../../src/workspaces/workspace.ts';
 
 /** A small sound workspace for tests of pure code; parts can be replaced. */
@@ -11,24 +12,22 @@ export function workspaceOf(parts: Partial<Workspace> = {}): Workspace {
     organization: 'acme',
     path: '/srv/shop',
     description: null,
+    version: null,
+    identifier: null,
+    alias: [],
     labels: {},
+    meta: {},
+    dependencies: [],
     environment: null,
     blocks: [],
     workflows: [],
-    config: {
-      image: null,
-      blocksroot: 'blocks',
-      artifactsroot: 'artifacts',
-      containerroot: '/workspace',
-      sshprivatekey: 'id_rsa',
-      sshpublickey: 'id_rsa.pub',
-      dockerfile: 'Dockerfile.poly',
-    },
+    config: CONFIG_DEFAULTS,
     extraenv: {},
     extramounts: [],
     inventory: null,
     kubeconfig: null,
     problems: [],
+    differences: [],
     runnable: true,
     ...parts,
   };
@@ -45,6 +44,7 @@ export function actionOf(parts: Partial<Action> = {}): Action {
     interactive: false,
     alias: [],
     labels: {},
+    config: {},
     problem: null,
     ...parts,
   };
@@ -59,6 +59,7 @@ export function blockOf(parts: Partial<Block> = {}): Block {
     type: null,
     flavor: null,
     description: null,
+    about: {},
     from: null,
     template: false,
     labels: {},
@@ -72,6 +73,7 @@ export function blockOf(parts: Partial<Block> = {}): Block {
     origin: {},
     declared_in: 'blocks/db/block.poly',
     problems: [],
+    differences: [],
     ...parts,
   };
 }
@@ -84,6 +86,7 @@ export function filesOf(parts: Partial<BlockFiles> = {}): BlockFiles {
     kubeconfig: null,
     ssh_key: null,
     dockerfile: null,
+    schema: null,
     secrets: {},
     encrypted: [],
     ...parts,

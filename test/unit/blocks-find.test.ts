@@ -8,13 +8,14 @@ import type { Workspace } from '../../src/workspaces/workspace.ts';
 const containing = (expected: string): unknown => expect.stringContaining(expected);
 
 const block = (name: string, version: string | null = null): Block =>
-  ({ name, version, actions: [] }) as unknown as Block;
+  ({ name, version, alias: [], actions: [] }) as unknown as Block;
 const workspace = (organization: string | null, name: string, blocks: Block[] = []): Workspace =>
   ({
     organization,
     name,
     blocks,
     path: `/w/${name}`,
+    alias: [],
     workflows: [{ name: 'release' }],
   }) as unknown as Workspace;
 

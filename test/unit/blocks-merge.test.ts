@@ -96,7 +96,16 @@ describe('merging configuration', () => {
 
 function action(name: string, fields: Partial<ActionDeclaration> = {}): ActionDeclaration {
   const empty = { description: null, playbook: null, script: [], prompt: null, interactive: null };
-  return { name, at: { file: 'f', line: 1 }, ...empty, alias: [], labels: {}, problem: null, ...fields };
+  return {
+    name,
+    at: { file: 'f', line: 1 },
+    ...empty,
+    alias: [],
+    labels: {},
+    config: {},
+    problem: null,
+    ...fields,
+  };
 }
 
 describe('merging actions', () => {

@@ -26,10 +26,11 @@ function onDisk(name: string, { from, actions, ...rest }: Wanted = {}): BlockDec
     template: null,
     labels: {},
     alias: null,
+    about: {},
     config: {},
     actions: (actions ?? []).map((fields) => ({
       ...{ name: 'run', at, description: null, playbook: null, script: [], prompt: null, interactive: null },
-      ...{ alias: [], labels: {}, problem: null },
+      ...{ alias: [], labels: {}, config: {}, problem: null },
       ...fields,
     })),
     inventory: { from: null, filename: null },
@@ -68,7 +69,8 @@ describe('one name in several files', () => {
       name: 'workspace.poly',
       version: 'blocks/db/block.poly',
       'config.port': 'workspace.poly',
-      'config.tls': 'workspace.poly, blocks/db/block.poly',
+      'config.tls.on': 'workspace.poly',
+      'config.tls.min': 'blocks/db/block.poly',
       'config.host': 'blocks/db/block.poly',
     });
   });

@@ -3,6 +3,28 @@ import { type ActionDeclaration, type BlockDeclaration, TEXT_FIELDS } from '../.
 import { type Fields, fieldsOf } from './fields.ts';
 import { type ListNode, type MapNode, type Node, plainMap, type YamlFile } from './yaml-nodes.ts';
 
+/** Keys of block.poly that the strict reader of the 2025 CLI knows (polycrate-cli facts 2.2). */
+const KEYS_OF_2025 = new Set(
+  (
+    'name description kind type flavor labels alias actions changelog config from template version workdir ' +
+    'inventory kubeconfig artifacts checksum schema'
+  ).split(' '),
+);
+const MAX_NAMED = 5;
+/** Newer keys that only describe the software (facts 2.2). */
+const ABOUT = [
+  'display_name',
+  'icon_url',
+  'git_repository_url',
+  'license',
+  'license_url',
+  'website_url',
+  'documentation_url',
+  'releases_url',
+  'supports_ha',
+  'implementation',
+];
+
 /** What one block.poly yields: at most one block, and the problems of a file that yields none. */
 export interface BlockFile {
   block: BlockDeclaration | null;
@@ -20,6 +42,11 @@ export function readBlockFile(yaml: YamlFile, place: { file: string; dir: string
   }
   const problems = [...yaml.problems];
   const block = readBlock(yaml.root, { file, problems, layer: 'block', dir });
+  const newer = [...yaml.root.entries].filter(([key]) => !KEYS_OF_2025.has(key));
+  for (const [key, { line }] of newer.slice(0, MAX_NAMED)) {
+    const message = `the 2025 CLI does not know the key ${key} and refuses the whole workspace`;
+    problems.push({ severity: 'difference', file, line, message });
+  }
   return block ? { block, problems: [] } : { block: null, problems };
 }
 
@@ -48,12 +75,18 @@ export function readBlock(
     template: fields.flag('template'),
     labels: fields.labels('labels'),
     alias: fields.texts('alias'),
+    about: readAbout(fields),
     config: config ? plainMap(config) : {},
     actions: readActions(fields.list('actions'), { file, problems }),
     inventory: readChoice(fields, 'inventory', into),
     kubeconfig: readChoice(fields, 'kubeconfig', into),
     problems,
   };
+}
+
+function readAbout(fields: Fields): Record<string, string> {
+  const said = ABOUT.map((key) => [key, fields.text(key)] as const);
+  return Object.fromEntries(said.filter((entry): entry is [(typeof ABOUT)[number], string] => !!entry[1]));
 }
 
 function readChoice(
@@ -94,6 +127,7 @@ function readAction(node: Node, into: { file: string; problems: Problem[] }): Ac
   const fields = fieldsOf(node, { file, problems });
   const name = fields.text('name');
   if (!name) return skipped('an action without a name is ignored');
+  const config = fields.map('config');
   const action = {
     name,
     at: { file, line: fields.line('name') },
@@ -104,6 +138,7 @@ function readAction(node: Node, into: { file: string; problems: Problem[] }): Ac
     interactive: fields.flag('interactive'),
     alias: fields.texts('alias') ?? [],
     labels: fields.labels('labels'),
+    config: config ? plainMap(config) : {},
   };
   return { ...action, problem: problems[0]?.message ?? null };
 }

@@ -4,6 +4,7 @@ import type { WorkspaceStore } from '../../workspaces/workspace-store.ts';
 import { addressOf, type Workspace } from '../../workspaces/workspace.ts';
 import { readEnvironments } from './environments.ts';
 import { discover, type Root } from './discover.ts';
+import { documentsOf } from './documents.ts';
 import { createFileCache } from './file-cache.ts';
 import { inspectBlock } from './inspect.ts';
 import { createLimit } from './limit.ts';
@@ -66,6 +67,7 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
     problems: async () =>
       (await discover(options.roots, { limit, witnesses: createWitnesses(clock) })).problems,
     inspect: (workspace, block) => inspectBlock(workspace, block),
+    documents: documentsOf,
     secretFiles: (workspace) => secretContents(workspace),
   };
 }

@@ -1,6 +1,7 @@
 import type { Block } from '../../blocks/block.ts';
 import type { BlockFiles, LocatedFile } from '../../workspaces/workspace-store.ts';
 import type { Workspace } from '../../workspaces/workspace.ts';
+import { checkConfig } from './config-schema.ts';
 import { digestOf } from './digest.ts';
 import { hostsOf } from './inventory-hosts.ts';
 import { firstOf, inventoryOf, kubeconfigOf, type Located, sshKeyOf } from './locate.ts';
@@ -8,12 +9,13 @@ import { secretsOf } from './secrets.ts';
 
 /** What the actions of one block would use, read from disk now. */
 export async function inspectBlock(workspace: Workspace, block: Block): Promise<BlockFiles> {
-  const [block_digest, inventory, kubeconfig, ssh_key, dockerfile, secrets] = await Promise.all([
+  const [block_digest, inventory, kubeconfig, ssh_key, dockerfile, schema, secrets] = await Promise.all([
     digestOf(workspace.path, block.dirs),
     inventoryOf(workspace, block),
     kubeconfigOf(workspace, block),
     sshKeyOf(workspace),
     firstOf(workspace.path, [workspace.config.dockerfile]),
+    checkConfig(workspace, block),
     secretsOf(workspace, block),
   ]);
   return {
@@ -23,6 +25,7 @@ export async function inspectBlock(workspace: Workspace, block: Block): Promise<
     kubeconfig: withoutPath(kubeconfig),
     ssh_key: withoutPath(ssh_key),
     dockerfile: withoutPath(dockerfile),
+    schema,
     ...secrets,
   };
 }

@@ -1,17 +1,18 @@
 import { posix } from 'node:path';
 import type { Problem } from '../../blocks/block.ts';
 import { staysBelow } from '../../blocks/actions.ts';
+import { capitalKeys } from '../../blocks/differences.ts';
 import { isMetadataName, nameProblem } from '../../shared/names.ts';
 import {
   CONFIG_DEFAULTS,
   unreadableWorkspace,
   type WorkspaceDeclaration,
 } from '../../workspaces/declaration.ts';
-import type { ToolchainConfig } from '../../workspaces/workspace.ts';
+import type { ExtraMount, ToolchainConfig } from '../../workspaces/workspace.ts';
 import { readBlock } from './block-file.ts';
 import { type Fields, fieldsOf } from './fields.ts';
 import { readWorkflows } from './workflows.ts';
-import type { MapNode, YamlFile } from './yaml-nodes.ts';
+import { type MapNode, plainMap, type YamlFile } from './yaml-nodes.ts';
 
 export const WORKSPACE_FILE = 'workspace.poly';
 const DEFAULT_IMAGE = 'cargo.ayedo.cloud/library/polycrate';
@@ -39,7 +40,12 @@ export function readWorkspaceFile(yaml: YamlFile): WorkspaceDeclaration {
     name: readName(fields),
     organization: readOrganization(fields),
     description: fields.text('description') || null,
-    labels: fields.labels('labels'),
+    version: fields.text('version') || null,
+    identifier: fields.text('identifier') || null,
+    alias: fields.texts('alias') ?? [],
+    labels: readLabels(fields, into),
+    meta: plainOf(fields.map('meta')),
+    dependencies: fields.texts('dependencies') ?? [],
     config: readConfig(fields.map('config'), into),
     extraenv: readEnv(fields),
     extramounts: readMounts(fields),
@@ -76,31 +82,64 @@ function readOrganization(fields: Fields): string | null {
   return bad === null ? organization : null;
 }
 
+/** Labels keep their case here; the CLI of 2025 lost it (facts 1.2). */
+function readLabels(fields: Fields, into: Into): Record<string, string> {
+  const labels = fields.labels('labels');
+  noteCapitals('labels', labels, { into, line: fields.line('labels') });
+  return labels;
+}
+
+function noteCapitals(where: string, values: object, { into, line }: { into: Into; line: number }): void {
+  const keys = capitalKeys(values);
+  if (keys.length === 0) return;
+  const message = `${where}: the 2025 CLI turns these keys into lower case: ${keys.join(', ')}`;
+  into.problems.push({ severity: 'difference', file: into.file, line, message });
+}
+
+function plainOf(map: MapNode | null): Readonly<Record<string, unknown>> {
+  return map ? plainMap(map) : {};
+}
+
 function readConfig(map: MapNode | null, into: Into): ToolchainConfig {
   if (!map) return CONFIG_DEFAULTS;
   const fields = fieldsOf(map, { ...into, where: 'config' });
-  const path = (
-    key: 'blocksroot' | 'artifactsroot' | 'sshprivatekey' | 'sshpublickey' | 'dockerfile',
-  ): string => {
-    const value = fields.text(key);
-    if (!value) return CONFIG_DEFAULTS[key];
-    const path = posix.normalize(value).replace(/\/+$/, '');
-    if (staysBelow(value) && path !== '.') return path;
-    fields.report(
-      `config.${key}: must be a path inside the workspace; ${CONFIG_DEFAULTS[key]} is used`,
-      fields.line(key),
-    );
-    return CONFIG_DEFAULTS[key];
-  };
+  const globals = plainOf(fields.map('globals'));
+  noteCapitals('config.globals', globals, { into, line: fields.line('globals') });
+  const paths = PATHS.map((key) => [key, readPath(fields, key)] as const);
   return {
+    ...(Object.fromEntries(paths) as Record<(typeof PATHS)[number], string>),
     image: readImage(fields.map('image'), into),
-    blocksroot: path('blocksroot'),
-    artifactsroot: path('artifactsroot'),
     containerroot: containerRoot(fields),
-    sshprivatekey: path('sshprivatekey'),
-    sshpublickey: path('sshpublickey'),
-    dockerfile: path('dockerfile'),
+    remoteroot: fields.text('remoteroot') || CONFIG_DEFAULTS.remoteroot,
+    globals,
+    logging: readLogging(fields.map('logging'), into),
   };
+}
+
+const PATHS = [
+  'blocksroot',
+  'artifactsroot',
+  'logsroot',
+  'workflowsroot',
+  'sshprivatekey',
+  'sshpublickey',
+  'dockerfile',
+] as const;
+
+function readPath(fields: Fields, key: (typeof PATHS)[number]): string {
+  const value = fields.text(key);
+  if (!value) return CONFIG_DEFAULTS[key];
+  const path = posix.normalize(value).replace(/\/+$/, '');
+  if (staysBelow(value) && path !== '.') return path;
+  const message = `config.${key}: must be a path inside the workspace; ${CONFIG_DEFAULTS[key]} is used`;
+  fields.report(message, fields.line(key));
+  return CONFIG_DEFAULTS[key];
+}
+
+function readLogging(map: MapNode | null, into: Into): ToolchainConfig['logging'] {
+  if (!map) return null;
+  const fields = fieldsOf(map, { ...into, where: 'config.logging' });
+  return { enabled: fields.flag('enabled'), path: fields.text('path') || null };
 }
 
 function containerRoot(fields: Fields): string {
@@ -124,26 +163,41 @@ function readImage(map: MapNode | null, into: Into): string | null {
   return `${reference ?? DEFAULT_IMAGE}:${version}`;
 }
 
-/** Values may hold secrets: a bad entry is named by its position only. */
-function readEnv(fields: Fields): Record<string, string> {
+/** Values may hold secrets: an entry is named by its position only. */
+export function readEnv(fields: Fields): Record<string, string> {
   const entries = (fields.texts('extraenv') ?? []).flatMap((entry, index) => {
-    const equals = entry.indexOf('=');
-    const key = entry.slice(0, Math.max(equals, 0));
-    if (ENV_NAME.test(key) && !entry.includes('\0')) return [[key, entry.slice(equals + 1)] as const];
-    fields.report(`extraenv: entry ${index + 1} is not KEY=value`, fields.line('extraenv'));
+    const at = `extraenv: entry ${index + 1}`;
+    const [key = '', ...parts] = entry.split('=');
+    if (ENV_NAME.test(key) && parts.length > 0 && !entry.includes('\0')) {
+      if (parts.length > 1) note(fields, 'extraenv', `${at} has a second =, which the 2025 CLI refuses`);
+      return [[key, parts.join('=')] as const];
+    }
+    fields.report(`${at} is not KEY=value`, fields.line('extraenv'));
     return [];
   });
   return Object.fromEntries(entries);
 }
 
-function readMounts(fields: Fields): { host: string; container: string }[] {
+function note(fields: Fields, key: string, message: string): void {
+  fields.report(message, fields.line(key), 'difference');
+}
+
+/** `host:container`, and the newer `host:container:ro`. */
+function readMounts(fields: Fields): ExtraMount[] {
   return (fields.texts('extramounts') ?? []).flatMap((entry, index) => {
-    const [host, container, ...more] = entry.split(':');
-    if (host && container && more.length === 0) return [{ host, container }];
-    fields.report(`extramounts: entry ${index + 1} is not host:container`, fields.line('extramounts'));
+    const at = `extramounts: entry ${index + 1}`;
+    const [host, container, option, ...more] = entry.split(':');
+    if (host && container && more.length === 0 && MOUNT_OPTIONS.includes(option)) {
+      if (option !== undefined)
+        note(fields, 'extramounts', `${at} has an option, which the 2025 CLI refuses`);
+      return [{ host, container, readonly: option === 'ro' }];
+    }
+    fields.report(`${at} is not host:container or host:container:ro`, fields.line('extramounts'));
     return [];
   });
 }
+
+const MOUNT_OPTIONS = [undefined, 'ro', 'rw'];
 
 function filename(fields: Fields, key: 'inventory' | 'kubeconfig', into: Into): string | null {
   const map = fields.map(key);

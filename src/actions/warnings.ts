@@ -1,0 +1,73 @@
+import { capitalKeys } from '../blocks/differences.ts';
+import type { Problem } from '../blocks/block.ts';
+import type { PlanInput } from './plan.ts';
+
+/** Names of things in one message. */
+const MAX_NAMED = 5;
+
+/** What whoever plans a run should know before it: the state of the files, then what differs from the CLI. */
+export function warningsOf(input: PlanInput): string[] {
+  return [...stateOf(input), ...differencesOf(input)];
+}
+
+function stateOf({ workspace, block, action, files, image, executor }: PlanInput): string[] {
+  const found: (string | false)[] = [
+    workspace.organization === null &&
+      'workspace.poly names no organization; the Polycrate CLI would refuse it',
+    files.encrypted.length > 0 &&
+      `encrypted, not decrypted: ${few(files.encrypted)}; run \`polycrate workspace decrypt\` first`,
+    action.kind === 'playbook' &&
+      files.inventory === null &&
+      executor === 'docker' &&
+      "no inventory in the workspace: the image's own /etc/ansible/hosts is used",
+    image !== null &&
+      image.digest === null &&
+      `the image ${image.reference} is not on this host yet and would be pulled`,
+    files.dockerfile !== null &&
+      `${files.dockerfile.relative} is not built by this release: ${image?.reference ?? 'no image'} is used`,
+    executor === 'local' && 'runs on this host without a container',
+    files.schema !== null &&
+      files.schema.unchecked !== null &&
+      `${files.schema.file} ${files.schema.unchecked}: the configuration was not checked`,
+  ];
+  return [
+    ...found.filter((text) => text !== false),
+    ...block.problems.filter(({ severity }) => severity === 'warning').map(wordsOf),
+  ];
+}
+
+/** Where the CLI of 2025 would do something else (polycrate-cli facts 12 and 13). */
+function differencesOf({ workspace, block, action, files, executor }: PlanInput): string[] {
+  const capitals = capitalKeys(block.config);
+  const found: (string | false)[] = [
+    action.kind === 'script' &&
+      action.script.length > 1 &&
+      'script lines run in order and stop at the first failure; the 2025 CLI ran them at the same time',
+    action.kind === 'script' &&
+      action.script.some((line) => line.includes('{{')) &&
+      '{{ }} in the script is left to the shell; the 2025 CLI rendered it as a template',
+    capitals.length > 0 &&
+      `keys keep their capital letters in the snapshot; the 2025 CLI wrote them in lower case: ${few(capitals)}`,
+    block.from !== null &&
+      block.declared_in !== 'workspace.poly' &&
+      'from is written in block.poly; newer versions of the CLI read it in workspace.poly only',
+    files.kubeconfig === null &&
+      executor === 'docker' &&
+      block.kind !== null &&
+      block.kind.startsWith('k8s') &&
+      "no kubeconfig in the workspace: the user's own ~/.kube/config is not used",
+  ];
+  return [
+    ...found.filter((text) => text !== false),
+    ...[...workspace.differences, ...block.differences].map(wordsOf),
+  ];
+}
+
+function wordsOf({ file, line, message }: Problem): string {
+  return `${file}:${line ?? '?'}: ${message}`;
+}
+
+function few(names: readonly string[]): string {
+  const rest = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '';
+  return `${names.slice(0, MAX_NAMED).join(', ')}${rest}`;
+}
