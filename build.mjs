@@ -5,7 +5,11 @@ import { build } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { main: 'src/main.ts', 'ledger-worker': 'src/adapters/sqlite/worker.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    'ledger-worker': 'src/adapters/sqlite/worker.ts',
+    'age-worker': 'src/adapters/workspace-files/age-worker.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

@@ -53,7 +53,10 @@ export interface ComposeOptions {
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
   const redaction = createRedaction();
-  redaction.learn('settings', { secrets: secretValues({ url: config.databaseUrl }), names: [] });
+  redaction.learn('settings', {
+    secrets: secretValues({ url: config.databaseUrl, key_password: config.encryptionKey }),
+    names: [],
+  });
   const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
   const records = recordsOf(config, log);
   const executors = executorsOf(config, log);
@@ -176,6 +179,8 @@ function servicesOf({
   const files = createWorkspaceFiles({
     roots: config.workspaceRoots,
     environmentsFile: config.environmentsFile,
+    encryptionKey: config.encryptionKey,
+    ageWorker: new URL('./age-worker.js', import.meta.url),
     log,
   });
   const store = watched(files, redaction);

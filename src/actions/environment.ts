@@ -16,12 +16,22 @@ interface Target {
   layout: Layout;
 }
 
+/** Folder of the run's own files for what was encrypted in the workspace. */
+const OPENED = 'opened';
+
+/** Where an execution finds a file of the workspace: opened ones lie with the run's own files. */
+function placeOf(relative: string, { files, layout }: Pick<Target, 'files' | 'layout'>): string {
+  return Object.hasOwn(files.opened, relative)
+    ? join(layout.run, OPENED, relative)
+    : join(layout.root, relative);
+}
+
 /** The variables an action sees, with the values that the CLI means (polycrate-cli facts 4.6). */
 export function actionEnvironment(
   { workspace, block, action, files, layout }: Target,
   { container, image, version }: { container: boolean; image: string | null; version: string },
 ): Record<string, string> {
-  const inside = (relative: string): string => join(layout.root, relative);
+  const inside = (relative: string): string => placeOf(relative, { files, layout });
   const [reference, tag] = splitImage(image);
   const inventory = files.inventory ? inside(files.inventory.relative) : container ? IMAGE_INVENTORY : null;
   const key = files.ssh_key && inside(files.ssh_key.relative);
@@ -85,7 +95,7 @@ function computedLabels(workspace: Workspace, block: Block): Record<string, stri
 /** The run's own files: the snapshot that playbooks get as extra vars, and the script of script actions. */
 export function runFiles({ workspace, block, action, files, layout }: Target): RunFile[] {
   const secrets = Object.fromEntries(
-    Object.entries(files.secrets).map(([name, relative]) => [name, join(layout.root, relative)]),
+    Object.entries(files.secrets).map(([name, relative]) => [name, placeOf(relative, { files, layout })]),
   );
   const snapshot = {
     workspace: {
@@ -124,5 +134,15 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
   };
   const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshot) }];
   if (action.kind === 'script') written.push({ name: 'script.sh', content: `${action.script.join('\n')}\n` });
+  const used = [...Object.values(files.secrets), files.ssh_key?.relative, files.kubeconfig?.relative];
+  for (const relative of new Set(used)) {
+    const content = relative === undefined ? undefined : files.opened[relative];
+    if (relative !== undefined && content)
+      written.push({ name: join(OPENED, relative), content: base64(content), encoding: 'base64' });
+  }
   return written;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
 }

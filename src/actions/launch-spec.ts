@@ -29,6 +29,9 @@ export interface LaunchSpec {
 
 /** A file that exists only while the run does: mode 0600, in a folder of the run's own. */
 export interface RunFile {
+  /** May have folders in it. */
   name: string;
   content: string;
+  /** Of the content; text by default. */
+  encoding?: 'base64';
 }

@@ -59,13 +59,6 @@ function refusal(plan: Plan, limits: OperatorLimits): Decision | null {
       'mend the configuration, then call plan_action again',
     );
   }
-  if (plan.workspace.path.includes(':') && plan.executor === 'docker') {
-    return deny(
-      'workspace:colon',
-      `the folder ${plan.workspace.path} has a colon in its name, which no container engine can mount`,
-      'move the workspace to a folder without a colon',
-    );
-  }
   if (plan.action.interactive) {
     return deny(
       'action:interactive',

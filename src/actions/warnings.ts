@@ -15,7 +15,7 @@ function stateOf({ workspace, block, action, files, image, executor }: PlanInput
     workspace.organization === null &&
       'workspace.poly names no organization; the Polycrate CLI would refuse it',
     files.encrypted.length > 0 &&
-      `encrypted, not decrypted: ${few(files.encrypted)}; run \`polycrate workspace decrypt\` first`,
+      `encrypted, not decrypted: ${few(files.encrypted)}; ${files.wrong_key ? 'WORKSPACE_ENCRYPTION_KEY does not open them' : 'run \`polycrate workspace decrypt\` first, or set WORKSPACE_ENCRYPTION_KEY'}`,
     action.kind === 'playbook' &&
       files.inventory === null &&
       executor === 'docker' &&
@@ -32,8 +32,13 @@ function stateOf({ workspace, block, action, files, image, executor }: PlanInput
   ];
   return [
     ...found.filter((text) => text !== false),
+    ...workspace.problems.filter(isOfSecrets).map(wordsOf),
     ...block.problems.filter(({ severity }) => severity === 'warning').map(wordsOf),
   ];
+}
+
+function isOfSecrets({ severity, file }: Problem): boolean {
+  return severity === 'warning' && file === 'secrets.poly';
 }
 
 /** Where the CLI of 2025 would do something else (polycrate-cli facts 12 and 13). */
@@ -46,6 +51,8 @@ function differencesOf({ workspace, block, action, files, executor }: PlanInput)
     action.kind === 'script' &&
       action.script.some((line) => line.includes('{{')) &&
       '{{ }} in the script is left to the shell; the 2025 CLI rendered it as a template',
+    workspace.path.includes(':') &&
+      'the folder of the workspace has a colon in its name, which the 2025 CLI cannot mount',
     capitals.length > 0 &&
       `keys keep their capital letters in the snapshot; the 2025 CLI wrote them in lower case: ${few(capitals)}`,
     block.from !== null &&

@@ -34,9 +34,13 @@ export function draftOf(declaration: BlockDeclaration): Draft {
 /** Two declarations of one block: secrets.poly over workspace.poly over block.poly, or the first over a second. */
 export function overSameName(child: Draft, parent: Draft): Draft {
   const merged = overlay(child, parent, parent);
-  const mentioned = child.layer !== 'block' && parent.layer === 'block';
+  const mentioned = child.layer === 'workspace' && parent.layer === 'block';
+  // Secrets only add values: where a block is declared, and whether it is mentioned, others say.
+  const declared = child.layer === 'secrets' ? parent : child;
   return {
     ...merged,
+    at: declared.at,
+    layer: declared.layer,
     text: mentioned ? asInstance(merged, parent) : merged.text,
     from: child.from ?? parent.from,
     template: child.template ?? parent.template,

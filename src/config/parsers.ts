@@ -30,6 +30,9 @@ export function choice<const T extends string>(
 
 export const text = z.string().trim().regex(/^\S+$/, 'must be one word without spaces');
 
+/** May have spaces, as passphrases do. */
+export const passphrase = z.string().trim().min(1);
+
 /** Kept as it is: what follows the scheme is the driver's business. Must not be repeated, it holds a password. */
 export const databaseUrl = z
   .string()

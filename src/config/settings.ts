@@ -202,6 +202,16 @@ export const SETTINGS = {
     fallback: 'info',
     schema: () => read.choice(['debug', 'info', 'warn', 'error']),
   }),
+  encryptionKey: setting({
+    variable: 'WORKSPACE_ENCRYPTION_KEY',
+    meaning:
+      'Opens encrypted files of workspaces (`*.age`) in memory for the runs that need them, as the Polycrate CLI does.',
+    form: 'an age identity (`AGE-SECRET-KEY-1…`) or a passphrase',
+    fallback: null,
+    unset: 'encrypted files stay closed',
+    secret: true,
+    schema: () => read.passphrase,
+  }),
   dockerHost: setting({
     variable: 'DOCKER_HOST',
     meaning: 'Address of the container engine, as for the docker command.',

@@ -64,7 +64,7 @@ const DOCKER_SOCKET = '/var/run/docker.sock';
 
 /** Finds what was named and plans it from the files as they are now. Reads only. */
 export async function prepare(ports: PreparePorts, target: Target): Promise<Prepared> {
-  const workspace = findWorkspace(await ports.store.list(), target.workspace);
+  const workspace = await ports.store.unlock(findWorkspace(await ports.store.list(), target.workspace));
   const block = findBlock(workspace, target.block);
   const action = findAction(block, target.action);
   const reference = ports.settings.executor === 'docker' ? imageOf(workspace, ports.settings) : null;

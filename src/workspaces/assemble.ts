@@ -3,7 +3,7 @@ import type { BlockDeclaration } from '../blocks/declaration.ts';
 import { findAction } from '../blocks/find.ts';
 import { resolveBlocks } from '../blocks/resolve.ts';
 import { AppError } from '../shared/errors.ts';
-import type { WorkspaceDeclaration } from './declaration.ts';
+import type { SecretsDeclaration, WorkspaceDeclaration } from './declaration.ts';
 import { environmentOf } from './environment.ts';
 import { findBlock } from './find.ts';
 import type { Workflow, Workspace } from './workspace.ts';
@@ -15,6 +15,8 @@ export interface WorkspaceParts {
   folder: string;
   runnable: boolean;
   declared: WorkspaceDeclaration;
+  /** Null: for a view, which must not know them. */
+  secrets: SecretsDeclaration | null;
   /** From block.poly files, in walk order. */
   blocks: readonly BlockDeclaration[];
   /** Of files that yielded no block. */
@@ -25,24 +27,53 @@ export interface WorkspaceParts {
 
 /** Joins workspace.poly with the blocks on disk and resolves what each block really is. */
 export function assembleWorkspace(parts: WorkspaceParts): Workspace {
-  const { name, blocks: _declared, workflows, ...facts } = parts.declared;
+  const { name, blocks: declared, workflows, ...facts } = parts.declared;
+  const plain = [...declared, ...parts.blocks];
+  const secrets = secretsFor(plain, parts.secrets);
   const differences = facts.problems.filter(isDifference);
   const problems = facts.problems.filter((problem) => !isDifference(problem));
-  const blocks = resolveBlocks([...parts.declared.blocks, ...parts.blocks]);
+  const blocks = resolveBlocks([...secrets.blocks, ...plain]);
   const identity = { organization: facts.organization, name: name ?? parts.folder };
   const labels = facts.labels;
   const workspace: Workspace = {
     ...facts,
     ...identity,
+    extraenv: { ...facts.extraenv, ...secrets.extraenv },
     path: parts.path,
     runnable: parts.runnable,
     environment: environmentOf({ labels, configured: parts.configured(identity), blocks }),
     blocks,
     workflows,
-    problems: [...problems, ...parts.problems, ...blocks.flatMap((block: Block) => block.problems)],
+    problems: [
+      ...secrets.problems,
+      ...problems,
+      ...parts.problems,
+      ...blocks.flatMap((block: Block) => block.problems),
+    ],
     differences,
   };
   return { ...workspace, workflows: workflows.map((workflow) => checkWorkflow(workspace, workflow)) };
+}
+
+const NO_SECRETS: SecretsDeclaration = { blocks: [], extraenv: {}, problems: [] };
+
+/** Secrets of blocks that are not there make no blocks: that is most likely a misspelt name. */
+function secretsFor(
+  plain: readonly BlockDeclaration[],
+  secrets: SecretsDeclaration | null,
+): SecretsDeclaration {
+  if (secrets === null) return NO_SECRETS;
+  const known = new Set(plain.map((block) => block.name));
+  const strangers = secrets.blocks.filter((block) => !known.has(block.name));
+  const problems = strangers.map(({ name, at }): Problem => {
+    const message = `names the block ${name}, which the workspace does not have; its values have no effect`;
+    return { severity: 'warning', ...at, message };
+  });
+  return {
+    ...secrets,
+    blocks: secrets.blocks.filter((block) => known.has(block.name)),
+    problems: [...secrets.problems, ...problems],
+  };
 }
 
 function isDifference({ severity }: Problem): boolean {

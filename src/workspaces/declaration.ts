@@ -42,6 +42,13 @@ export interface WorkspaceDeclaration extends Pick<
   problems: readonly Problem[];
 }
 
+/** What secrets.poly says: only values that go over those of workspace.poly. */
+export interface SecretsDeclaration {
+  blocks: readonly BlockDeclaration[];
+  extraenv: Readonly<Record<string, string>>;
+  problems: readonly Problem[];
+}
+
 /** Stands in for a workspace.poly that cannot be read, so that the folder is still listed with its problems. */
 export function unreadableWorkspace(problems: readonly Problem[]): WorkspaceDeclaration {
   return {

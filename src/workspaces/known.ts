@@ -1,5 +1,5 @@
 import type { Known, Redaction } from '../shared/redact/redaction.ts';
-import { secretValues } from '../shared/secrets.ts';
+import { keyedSecrets, secretValues } from '../shared/secrets.ts';
 import type { Workspace } from './workspace.ts';
 import type { WorkspaceStore } from './workspace-store.ts';
 
@@ -12,13 +12,11 @@ export function knownOf(workspace: Workspace): Known {
   const { blocks, workflows, config } = workspace;
   const known: Known = {
     secrets: [
-      ...blocks.flatMap(({ config, actions }) =>
-        [config, ...actions.map((action) => action.config)].flatMap((values) => secretValues(values)),
-      ),
-      ...secretValues(workspace.extraenv),
-      ...secretValues(config.globals),
-      ...secretValues(workspace.meta),
-    ],
+      ...blocks.flatMap(({ config, actions }) => [config, ...actions.map((action) => action.config)]),
+      workspace.extraenv,
+      config.globals,
+      workspace.meta,
+    ].flatMap((values) => [...secretValues(values), ...keyedSecrets(values)]),
     names: [
       ...[workspace.name, workspace.organization, workspace.environment?.value, config.image],
       ...blocks.flatMap(({ name, version, from, kind, actions }) => [
@@ -43,6 +41,13 @@ export function watched(store: WorkspaceStore, redaction: Redaction): WorkspaceS
       const workspaces = await store.list();
       for (const workspace of workspaces) redaction.learn(workspace.path, knownOf(workspace));
       return workspaces;
+    },
+    async unlock(workspace) {
+      const unlocked = await store.unlock(workspace);
+      const { secrets, names } = knownOf(unlocked);
+      const files = await store.secretFiles(unlocked);
+      redaction.learn(`${workspace.path}/unlocked`, { secrets: [...secrets, ...files], names });
+      return unlocked;
     },
     async secretFiles(workspace) {
       const secrets = await store.secretFiles(workspace);

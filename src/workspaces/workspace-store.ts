@@ -49,8 +49,12 @@ export interface BlockFiles {
   schema: ConfigCheck | null;
   /** Files under `artifacts/secrets/`: name → path below the workspace. Names only, never contents. */
   secrets: Readonly<Record<string, string>>;
-  /** Encrypted files (`*.age`) whose plain file is not there. */
+  /** Encrypted files (`*.age`) whose plain file is not there, and that were not opened either. */
   encrypted: readonly string[];
+  /** True: there is a key, and it does not open them. */
+  wrong_key: boolean;
+  /** Contents of encrypted files by the path of their plain file: for the files of a run and for nothing else. */
+  opened: Readonly<Record<string, Uint8Array>>;
 }
 
 /** Where workspaces live. Reading never changes anything on disk. */
@@ -67,6 +71,11 @@ export interface WorkspaceStore {
   inspect(workspace: Workspace, block: Block): Promise<BlockFiles>;
   /** README and changelog of a block; what cannot be read is left out. */
   documents(workspace: Workspace, block: Block): Promise<BlockDocuments>;
-  /** Contents of the workspace's secret files as they are now, for redaction and for nothing else. */
+  /**
+   * The workspace as its actions see it: secrets.poly over workspace.poly, and encrypted files opened in memory if
+   * there is a key. For executions only: whatever is asked about the result (`inspect`, `secretFiles`) knows them.
+   */
+  unlock(workspace: Workspace): Promise<Workspace>;
+  /** What the workspace's secret files hold now, for redaction and for nothing else. */
   secretFiles(workspace: Workspace): Promise<readonly string[]>;
 }

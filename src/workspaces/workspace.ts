@@ -82,13 +82,16 @@ export interface Workspace {
   runnable: boolean;
 }
 
+/** Files that are the workspace's own, and not one of its blocks'. */
+const OWN_FILES = ['workspace.poly', 'secrets.poly'];
+
 /**
- * Set when no action of the workspace can run, and says why: workspace.poly itself is not usable. Errors in
+ * Set when no action of the workspace can run, and says why: workspace.poly or secrets.poly is not usable. Errors in
  * blocks do not count, also where workspace.poly declares them.
  */
 export function workspaceBlockerOf(workspace: Pick<Workspace, 'problems' | 'blocks'>): string | null {
   const own = workspace.problems.filter(
-    ({ severity, file }) => severity === 'error' && file === 'workspace.poly',
+    ({ severity, file }) => severity === 'error' && OWN_FILES.includes(file),
   );
   const ofBlocks = new Set(workspace.blocks.flatMap((block) => block.problems));
   const error = own.find((problem) => !ofBlocks.has(problem));

@@ -89,6 +89,8 @@ export function filesOf(parts: Partial<BlockFiles> = {}): BlockFiles {
     schema: null,
     secrets: {},
     encrypted: [],
+    wrong_key: false,
+    opened: {},
     ...parts,
   };
 }

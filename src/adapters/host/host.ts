@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunFile } from '../../actions/launch-spec.ts';
 import type { RunFiles } from '../../runs/run-files.ts';
@@ -50,7 +50,11 @@ export function createRunFiles(home: string): RunFiles {
     async write(run_id: string, files: readonly RunFile[]) {
       await mkdir(folder(run_id), { recursive: true, mode: 0o700 });
       await Promise.all(
-        files.map(({ name, content }) => writeFile(join(folder(run_id), name), content, { mode: 0o600 })),
+        files.map(async ({ name, content, encoding }) => {
+          const path = join(folder(run_id), name);
+          await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+          await writeFile(path, Buffer.from(content, encoding), { mode: 0o600 });
+        }),
       );
     },
     read: (run_id, name) => readFile(join(folder(run_id), name), 'utf8').catch(() => null),

@@ -2,6 +2,8 @@ import type { Problem } from '../../blocks/block.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { WorkspaceStore } from '../../workspaces/workspace-store.ts';
 import { addressOf, type Workspace } from '../../workspaces/workspace.ts';
+import { openAge, remembering } from './age.ts';
+import { ageThread } from './age-thread.ts';
 import { readEnvironments } from './environments.ts';
 import { discover, type Root } from './discover.ts';
 import { documentsOf } from './documents.ts';
@@ -10,6 +12,7 @@ import { inspectBlock } from './inspect.ts';
 import { createLimit } from './limit.ts';
 import { loadWorkspace, MAX_FILE_BYTES, type Store } from './load.ts';
 import { secretContents } from './secret-contents.ts';
+import { NOTHING_UNLOCKED, type Unlocked, unlockWorkspace } from './unlock.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
 import { WORKSPACE_FILE } from './workspace-file.ts';
 
@@ -22,6 +25,10 @@ export interface WorkspaceFilesOptions {
   roots: readonly Root[];
   /** YAML file with the operator's map of `organization/name` to environment; null: none configured. */
   environmentsFile: string | null;
+  /** Opens encrypted files: an age identity, or a passphrase; null: none is configured. */
+  encryptionKey?: string | null;
+  /** Script of a thread that opens encrypted files; without it they are opened here. */
+  ageWorker?: URL;
   clock?: Pick<Clock, 'now'>;
   log: Log;
 }
@@ -37,8 +44,12 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
     cache: createFileCache({ max_bytes: MAX_FILE_BYTES, clock }),
     parsed: new Map(),
     made: new Map(),
+    parts: new WeakMap(),
   };
   const limit = createLimit(CONCURRENCY);
+  const open = remembering(options.ageWorker ? ageThread(options.ageWorker) : openAge);
+  const unlocked = new WeakMap<Workspace, Unlocked>();
+  const lightOf = (workspace: Workspace): Unlocked => unlocked.get(workspace) ?? NOTHING_UNLOCKED;
   let last: { workspaces: readonly Workspace[]; witnesses: Witnesses } | null = null;
 
   const scanAll = async (witnesses: Witnesses): Promise<readonly Workspace[]> => {
@@ -66,9 +77,17 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
     },
     problems: async () =>
       (await discover(options.roots, { limit, witnesses: createWitnesses(clock) })).problems,
-    inspect: (workspace, block) => inspectBlock(workspace, block),
+    inspect: (workspace, block) => inspectBlock(workspace, block, lightOf(workspace)),
+    unlock: async (workspace) => {
+      const parts = store.parts.get(workspace);
+      // One of two twins, or unlocked already.
+      if (!parts) return workspace;
+      const result = await unlockWorkspace(workspace, parts, { open, key: options.encryptionKey ?? null });
+      unlocked.set(result.workspace, result.unlocked);
+      return result.workspace;
+    },
     documents: documentsOf,
-    secretFiles: (workspace) => secretContents(workspace),
+    secretFiles: (workspace) => secretContents(workspace, lightOf(workspace)),
   };
 }
 

@@ -27,6 +27,8 @@ export interface Store {
   parsed: Map<string, YamlFile>;
   /** The last result per workspace, with what it was made of. */
   made: Map<string, { of: readonly unknown[]; workspace: Workspace }>;
+  /** What a workspace was put together from, to do it again with its secrets. */
+  parts: WeakMap<Workspace, WorkspaceParts>;
 }
 
 export interface ScannedStore extends Store {
@@ -46,15 +48,18 @@ export async function loadWorkspace(
   if (last && last.of.length === of.length && of.every((part, index) => part === last.of[index])) {
     return last.workspace;
   }
-  const workspace = assembleWorkspace({
+  const parts: WorkspaceParts = {
     path,
     folder: basename(path),
     runnable,
     declared,
+    secrets: null,
     blocks: files.flatMap((file) => (file.block ? [file.block] : [])),
     problems: [...problems, ...files.flatMap((file) => file.problems)],
     configured: configuredIn(store.environments()),
-  });
+  };
+  const workspace = assembleWorkspace(parts);
+  store.parts.set(workspace, parts);
   store.made.set(path, { of, workspace });
   return workspace;
 }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Block } from '../../blocks/block.ts';
 import { AppError } from '../../shared/errors.ts';
+import { sha256 } from '../../shared/json.ts';
 import { findBlock } from '../../workspaces/find.ts';
 import type { LocatedFile } from '../../workspaces/workspace-store.ts';
 import type { Workspace } from '../../workspaces/workspace.ts';
@@ -8,14 +9,22 @@ import { checkRelative, containedPath } from './contained.ts';
 import { digestFile } from './digest.ts';
 
 export interface Located extends LocatedFile {
-  /** Real path on the host. */
-  path: string;
+  /** Real path on the host; null for an encrypted file, which only memory has. */
+  path: string | null;
 }
 
+type Opened = ReadonlyMap<string, Uint8Array>;
+
 /** The first of the candidates that is there. One that leads out of the workspace is refused, not skipped. */
-export async function firstOf(root: string, candidates: readonly string[]): Promise<Located | null> {
+export async function firstOf(
+  root: string,
+  candidates: readonly string[],
+  opened: Opened = new Map(),
+): Promise<Located | null> {
   for (const relative of candidates) {
     const path = await containedPath(root, relative);
+    const content = opened.get(relative);
+    if (path === null && content) return { relative, path: null, digest: sha256(content) };
     if (path === null) continue;
     if (!(await stat(path)).isFile())
       throw new AppError('broken_definition', `${relative} is not a regular file.`);
@@ -55,19 +64,24 @@ export async function inventoryOf(workspace: Workspace, block: Block): Promise<L
 }
 
 /** polycrate-cli facts 4.9 and, newer, the secrets folder; the user's own kubeconfig is never used. */
-export async function kubeconfigOf(workspace: Workspace, block: Block): Promise<Located | null> {
+export async function kubeconfigOf(
+  workspace: Workspace,
+  block: Block,
+  opened: Opened,
+): Promise<Located | null> {
   const owner = ownerOf(workspace, block, 'kubeconfig');
   const { artifactsroot, blocksroot } = workspace.config;
   const filename = checkRelative(owner.kubeconfig.filename ?? 'kubeconfig.yml');
-  return firstOf(workspace.path, [
+  const candidates = [
     `${artifactsOf(workspace, owner)}/${filename}`,
     `${artifactsroot}/secrets/${owner.name}/${filename}`,
     ...(workspace.kubeconfig === null ? [] : [workspace.kubeconfig]),
     `${artifactsroot}/secrets/kubeconfig.yml`,
     `${artifactsroot}/${blocksroot}/k8s/kubeconfig.yml`,
-  ]);
+  ];
+  return firstOf(workspace.path, candidates, opened);
 }
 
-export function sshKeyOf({ path, config }: Workspace): Promise<Located | null> {
-  return firstOf(path, [config.sshprivatekey, `${config.artifactsroot}/secrets/id_rsa`]);
+export function sshKeyOf({ path, config }: Workspace, opened: Opened): Promise<Located | null> {
+  return firstOf(path, [config.sshprivatekey, `${config.artifactsroot}/secrets/id_rsa`], opened);
 }

@@ -5,7 +5,7 @@ import type { Workspace } from '../../workspaces/workspace.ts';
 import { containedPath } from './contained.ts';
 
 const MAX_FILES = 5000;
-const ENCRYPTED = '.age';
+export const ENCRYPTED = '.age';
 
 export interface SecretFiles {
   secrets: Record<string, string>;
@@ -16,10 +16,14 @@ export interface SecretFiles {
  * Names of the files below `artifacts/secrets`, never their contents. A block's own sub-folder wins over files
  * for all; other sub-folders keep their path as name. Links are left out.
  */
-export async function secretsOf({ path, config }: Workspace, block: { name: string }): Promise<SecretFiles> {
-  const folder = `${config.artifactsroot}/secrets`;
-  const inside = (await containedPath(path, folder)) !== null;
-  const names = inside ? await filesBelow(join(path, folder)) : [];
+export async function secretsOf(
+  workspace: Pick<Workspace, 'path' | 'config'>,
+  block: { name: string },
+  opened: ReadonlyMap<string, unknown>,
+): Promise<SecretFiles> {
+  const { folder, names: found } = await secretFolder(workspace);
+  const more = [...opened.keys()].filter((name) => name.startsWith(`${folder}/`));
+  const names = [...found, ...more.map((name) => name.slice(folder.length + 1))];
   const plain = names.filter((name) => !name.endsWith(ENCRYPTED));
   const own = `${block.name}/`;
   const shared = plain.filter((name) => !name.startsWith(own)).map((name) => [name, name] as const);
@@ -27,11 +31,27 @@ export async function secretsOf({ path, config }: Workspace, block: { name: stri
     .filter((name) => name.startsWith(own))
     .map((name) => [name.slice(own.length), name] as const);
   const secrets = [...shared, ...mine].map(([name, file]) => [name, `${folder}/${file}`] as const);
-  const locked = lockedOf(names).map((name) => `${folder}/${name}`);
+  const locked = await lockedFiles(workspace);
   return {
     secrets: Object.fromEntries(secrets),
-    encrypted: [...locked, ...(await lockedOverrides(path))].sort(),
+    encrypted: locked.filter((name) => !opened.has(name.slice(0, -ENCRYPTED.length))),
   };
+}
+
+/** Encrypted files without their plain file, secrets.poly.age first. */
+export async function lockedFiles(workspace: Pick<Workspace, 'path' | 'config'>): Promise<string[]> {
+  const { folder, names } = await secretFolder(workspace);
+  const below = lockedOf(names).map((name) => `${folder}/${name}`);
+  return [...(await lockedOverrides(workspace.path)), ...below.sort()];
+}
+
+async function secretFolder({
+  path,
+  config,
+}: Pick<Workspace, 'path' | 'config'>): Promise<{ folder: string; names: string[] }> {
+  const folder = `${config.artifactsroot}/secrets`;
+  const inside = (await containedPath(path, folder)) !== null;
+  return { folder, names: inside ? await filesBelow(join(path, folder)) : [] };
 }
 
 /** `x.age` for which there is no `x`. */

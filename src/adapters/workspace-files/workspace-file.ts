@@ -52,7 +52,7 @@ export function readWorkspaceFile(yaml: YamlFile): WorkspaceDeclaration {
     inventory: filename(fields, 'inventory', into),
     kubeconfig: filename(fields, 'kubeconfig', into),
     workflows: readWorkflows(fields.list('workflows'), into),
-    blocks: readBlocks(fields, into),
+    blocks: readBlocks(fields, into, 'workspace'),
     problems,
   };
 }
@@ -204,14 +204,18 @@ function filename(fields: Fields, key: 'inventory' | 'kubeconfig', into: Into): 
   return map ? fieldsOf(map, { ...into, where: key }).text('filename') || null : null;
 }
 
-function readBlocks(fields: Fields, into: Into): WorkspaceDeclaration['blocks'] {
+export function readBlocks(
+  fields: Fields,
+  into: { file: string; problems: Problem[] },
+  layer: 'workspace' | 'secrets',
+): WorkspaceDeclaration['blocks'] {
   return (fields.list('blocks')?.items ?? []).flatMap((node) => {
     if (node.kind !== 'map') {
       fields.report('blocks: an entry is not a mapping and is ignored', node.line);
       return [];
     }
     const problems: Problem[] = [];
-    const block = readBlock(node, { file: into.file, problems, layer: 'workspace', dir: null });
+    const block = readBlock(node, { file: into.file, problems, layer, dir: null });
     if (!block) into.problems.push(...problems);
     return block ? [block] : [];
   });

@@ -63,6 +63,7 @@ describe('defaults', () => {
       trail: 'on',
       environmentsFile: null,
       logLevel: 'info',
+      encryptionKey: null,
       dockerHost: null,
       userHome: '/home/ada',
       childEnvironment: {},
