@@ -18,6 +18,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createTellings } from './runs/untold.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
@@ -159,11 +160,19 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     environmentsFile: config.environmentsFile,
     log,
   });
+  const { ledger, untold } = records;
+  const tellings = createTellings({
+    untold,
+    ledger,
+    processes: supervision.processes,
+    clock: systemClock,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,
     files: supervision.files,
-    ledger: records.ledger,
+    ledger,
     settings,
     realPath,
     clock: systemClock,
@@ -172,6 +181,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     supervision,
     supervisor,
     detacher,
+    tellings,
     ids: createIds(systemClock),
     host: hostFacts(),
   };
@@ -190,6 +200,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     settings,
     start,
     supervisor,
+    tellings,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),

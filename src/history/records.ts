@@ -1,4 +1,5 @@
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { UntoldRuns } from '../runs/untold.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
 
@@ -6,6 +7,7 @@ import type { RunHistory } from './search.ts';
 export interface Records {
   ledger: RunLedger;
   leases: RunLeases;
+  untold: UntoldRuns;
   history: RunHistory;
   watch: LedgerWatch;
   check: LedgerCheck;

@@ -106,6 +106,7 @@ async function callTool(
   { tool, args, ctx }: Call,
 ): Promise<CallToolResult | InputRequiredResult> {
   parts.onFirstCall();
+  const telling = parts.services.tellings.open(ctx.mcpReq.signal);
   try {
     const input: object = checkInput(tool, args);
     const call = { tool: tool.name, input };
@@ -114,11 +115,17 @@ async function callTool(
       signal: ctx.mcpReq.signal,
       progress: progressOf(ctx),
       consent: consentOf(ctx, call, parts.principal.display),
+      telling,
     });
-    if (!isApprovalNeeded(result)) return answer(result);
+    if (!isApprovalNeeded(result)) {
+      // The library writes the answer before it gives the event loop back.
+      setImmediate(() => telling.told());
+      return answer(result);
+    }
     if (!canAsk(server, ctx)) throw cannotAsk(result.ask);
     return await askHuman(parts.approvals, { ctx, call, ask: result.ask, now: parts.services.clock.now() });
   } catch (error) {
+    telling.vanished();
     if (error instanceof AppError) return failure(error);
     parts.log('error', 'a call failed unexpectedly', {
       tool: tool.name,

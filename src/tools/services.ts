@@ -5,6 +5,7 @@ import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { RunLogs } from '../runs/run-log.ts';
 import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
+import type { Tellings } from '../runs/untold.ts';
 import type { Clock } from '../shared/ports.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
@@ -24,6 +25,7 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  tellings: Tellings;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];
   /** As of a few seconds ago at the most. */

@@ -15,6 +15,7 @@ import type { OpenLedger } from './open.ts';
 import { createProjection, type Projection } from './projection.ts';
 import { createNotes } from './notes.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
+import { createUntoldTable, type UntoldTable } from './untold-table.ts';
 
 /** Below this much free space nothing launches; ends of open runs are still written. */
 const RESERVE_BYTES = 32 * 1024 * 1024;
@@ -31,12 +32,14 @@ export interface SyncLedger {
   key(): Uint8Array;
   proof(run_id: string): RunProof | null;
   leases: LeaseTable;
+  untold: UntoldTable;
 }
 
 export function createSyncLedger(open: OpenLedger): SyncLedger {
   const { db } = open;
   const projection = createProjection(db);
   const leases = createLeaseTable(db);
+  const untold = createUntoldTable(db);
   const requests = createRequests(open, projection);
 
   const request = db.transaction((intent: IntentRequest): Intent => {
@@ -51,6 +54,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     if (intent.burn && !requests.burn(intent.burn, now)) return { outcome: 'burnt' };
     const run = projection.append(intent.event);
     if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
+    if (intent.untold) untold.add({ run_id: run.id, at: now }, intent.untold);
     leases.create(intent.lease);
     return { outcome: 'stored', run, fence: 1 };
   });
@@ -74,6 +78,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     key: () => open.key,
     proof: createProof(open),
     leases,
+    untold,
   };
 }
 

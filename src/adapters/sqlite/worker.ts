@@ -22,7 +22,7 @@ function methods(): Record<string, Method> {
   if (!opened) {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
-    const { leases, ...records } = sync;
+    const { leases, untold, ...records } = sync;
     opened = {
       ledger,
       methods: {
@@ -32,6 +32,9 @@ function methods(): Record<string, Method> {
         leaseRenew: leases.renew,
         leaseTake: leases.take,
         leaseGive: leases.give,
+        untoldFind: untold.find,
+        untoldPass: untold.pass,
+        untoldTold: untold.told,
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
         watch,
