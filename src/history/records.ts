@@ -2,6 +2,7 @@ import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { UntoldRuns } from '../runs/untold.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
+import type { Trail } from './trail.ts';
 
 /** Everything that one ledger offers; an adapter provides all of it. */
 export interface Records {
@@ -9,6 +10,7 @@ export interface Records {
   leases: RunLeases;
   untold: UntoldRuns;
   history: RunHistory;
+  trail: Trail;
   watch: LedgerWatch;
   check: LedgerCheck;
   close(): Promise<void>;

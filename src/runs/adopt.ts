@@ -4,7 +4,8 @@ import { isOpen } from './action-run.ts';
 import type { Executor, Leftover } from './executor.ts';
 import { storeEnd } from './finish.ts';
 import type { Lease } from './run-ledger.ts';
-import { attend, cleanUp, cleaner } from './supervise-run.ts';
+import { createRunRedaction } from './run-redaction.ts';
+import { attend, cleanUp } from './supervise-run.ts';
 import { REDACTIONS_FILE, STOP_GRACE_MS, type Supervised, type SupervisionPorts } from './supervision.ts';
 
 /** A create call of a dead process may still be under way in the engine: looked for again after these waits. */
@@ -39,7 +40,8 @@ async function follow(
   run: Supervised,
   { lease, executor, ref }: { lease: Lease; executor: Executor; ref: string },
 ): Promise<void> {
-  const clean = cleaner(await storedRedactions(ports, lease.run_id));
+  const redaction = createRunRedaction(await storedRedactions(ports, lease.run_id));
+  const { clean } = redaction;
   const writer = await ports.logs.open(lease.run_id, { replay: executor.adoptable, clean });
   try {
     run.execution = await executor.adopt(lease.run_id, ref, writer);
@@ -52,7 +54,7 @@ async function follow(
     run.stopping = 'cancelled';
     void run.execution.stop(STOP_GRACE_MS);
   }
-  await attend(ports, run, { execution: run.execution, writer, event: 'run_adopted' });
+  await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_adopted' });
 }
 
 async function storedRedactions({ files }: SupervisionPorts, run_id: string): Promise<string[]> {

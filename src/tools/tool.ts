@@ -3,6 +3,7 @@ import type { Plan } from '../actions/plan.ts';
 import type { Decision } from '../actions/policy.ts';
 import type { Caller, Consent } from '../runs/start.ts';
 import type { Telling } from '../runs/untold.ts';
+import type { CallEntry } from '../runs/trail.ts';
 import type { Services } from './services.ts';
 
 /** What one call of a tool does at its worst; hints, read-only filtering and order derive from it. */
@@ -16,6 +17,8 @@ export interface ToolCall {
   progress: ((message: string, elapsed_ms: number) => void) | undefined;
   consent: Consent | null;
   telling: Telling;
+  /** How the call is recorded; a launch goes through it. */
+  entry: CallEntry;
 }
 
 /** Nothing happened yet: the server has to ask a human about this plan and call again. */

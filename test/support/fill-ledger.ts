@@ -131,6 +131,7 @@ export function intentFor(past: Past): IntentRequest {
     untold: null,
     exclusive: !(past.allow_concurrent ?? true),
     burn: null,
+    calls: null,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { UntoldRuns } from '../../runs/untold.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
@@ -13,6 +14,7 @@ import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
 import { createUntold } from './untold.ts';
+import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
@@ -22,6 +24,7 @@ export interface OpenLedger {
   leases: RunLeases;
   untold: UntoldRuns;
   history: RunHistory;
+  trail: Trail;
   check: LedgerCheck;
   watch: Watch;
   close(): Promise<void>;
@@ -53,6 +56,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     leases: createLeases(db, withdrawals),
     untold: createUntold(db),
     history: createHistory(db),
+    trail: createTrail(db),
     check: createCheck(db),
     watch,
     async close() {
