@@ -18,6 +18,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createTellings } from './runs/untold.ts';
 import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
@@ -179,11 +180,19 @@ function servicesOf({
     log,
   });
   const store = watched(files, redaction);
+  const { ledger, untold } = records;
+  const tellings = createTellings({
+    untold,
+    ledger,
+    processes: supervision.processes,
+    clock: systemClock,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,
     files: supervision.files,
-    ledger: records.ledger,
+    ledger,
     settings,
     realPath,
     clock: systemClock,
@@ -192,6 +201,7 @@ function servicesOf({
     supervision,
     supervisor,
     detacher,
+    tellings,
     ids: createIds(systemClock),
     host: hostFacts(),
     redaction,
@@ -214,6 +224,7 @@ function servicesOf({
     settings,
     start,
     supervisor,
+    tellings,
     redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),

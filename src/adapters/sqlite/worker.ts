@@ -25,7 +25,7 @@ function methods(): Record<string, Method> {
   if (!opened) {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
-    const { leases, ...records } = sync;
+    const { leases, untold, ...records } = sync;
     opened = {
       ledger,
       methods: {
@@ -36,6 +36,9 @@ function methods(): Record<string, Method> {
         leaseRenew: leases.renew,
         leaseTake: leases.take,
         leaseGive: leases.give,
+        untoldFind: untold.find,
+        untoldPass: untold.pass,
+        untoldTold: untold.told,
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
         divide: (runs: number) => divide(ledger.db, runs),
