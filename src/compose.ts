@@ -18,6 +18,7 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import type { LedgerUpkeep } from './runs/upkeep.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
@@ -36,6 +37,7 @@ export interface App {
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
+  upkeep: LedgerUpkeep;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -68,6 +70,7 @@ export function compose({ config, flags }: ComposeOptions): App {
       clock: systemClock,
       log,
     },
+    upkeep: records.upkeep,
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,

@@ -8,10 +8,11 @@ import { verifyLedger, type Verification, type VerifyRequest } from '../runs/ver
 import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
 import { asJson, asText } from './ledger-report.ts';
+import { erase } from './ledger-erase.ts';
 import { showProgress } from './ledger-progress.ts';
 
 /** What scripts may rely on; 1 and 2 are those of the whole program. */
-export const EXIT = { sound: 0, tampered: 3, not_provable: 4 } as const;
+export const EXIT = { sound: 0, tampered: 3, not_provable: 4, unclean: 5 } as const;
 
 export interface LedgerTask {
   verb: LedgerVerb;
@@ -26,6 +27,8 @@ export async function ledger(app: App, { verb, options }: LedgerTask): Promise<n
         return await verify(app, options);
       case 'checkpoint':
         return await checkpoint(app, options);
+      case 'erase':
+        return await erase(app, options);
     }
   } finally {
     await app.close();
@@ -106,6 +109,6 @@ async function liesWithin(file: string, folder: string): Promise<boolean> {
   return `${inner}${sep}`.startsWith(`${outer}${sep}`);
 }
 
-function isOn(option: string | undefined): boolean {
+export function isOn(option: string | undefined): boolean {
   return option !== undefined && option !== 'false';
 }

@@ -22,6 +22,19 @@ interface CommandEntry {
   verbs?: Readonly<Record<string, Verb>>;
 }
 
+const UPKEEP_VERBS = {
+  erase: {
+    meaning: 'Erases what the ledger holds about a person; without --yes or an answer it only tells what.',
+    flags: {
+      subject: { value: 'NAME', meaning: 'Any of their names: principal, display name or OS user.' },
+      reason: { value: 'TEXT', meaning: 'Why, for the event that records the erasure.' },
+      logs: { value: null, meaning: 'Deletes the logs of the runs that the person asked for, too.' },
+      yes: { value: null, meaning: 'Does it without asking.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+} as const satisfies Record<string, Verb>;
+
 const LEDGER_VERBS = {
   verify: {
     meaning:
@@ -36,6 +49,7 @@ const LEDGER_VERBS = {
     meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
     flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
   },
+  ...UPKEEP_VERBS,
 } as const satisfies Record<string, Verb>;
 
 export type LedgerVerb = keyof typeof LEDGER_VERBS;
@@ -48,7 +62,11 @@ export const COMMANDS = {
     meaning: 'Checks settings, workspaces, engine and ledger, and says what to mend.',
     arguments: '',
   },
-  ledger: { meaning: 'Proves that the ledger is whole.', arguments: 'VERB', verbs: LEDGER_VERBS },
+  ledger: {
+    meaning: 'Proves that the ledger is whole, and keeps it.',
+    arguments: 'VERB',
+    verbs: LEDGER_VERBS,
+  },
   supervise: {
     meaning: 'Goes on with open runs after their server ended; the server starts it.',
     arguments: '[ARGS]',

@@ -1,4 +1,5 @@
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { LedgerUpkeep } from '../runs/upkeep.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
 
@@ -9,5 +10,6 @@ export interface Records {
   history: RunHistory;
   watch: LedgerWatch;
   check: LedgerCheck;
+  upkeep: LedgerUpkeep;
   close(): Promise<void>;
 }

@@ -103,6 +103,25 @@ describeWithOwnPostgres('the database of a ledger', () => {
     expect(taken).toMatchObject([{ run_id: guard!.run_id, fence: 3 }]);
     await client.end();
 
+    const erasure = { subject: 'Ada', logs: false, at: NOW, by: { principal: null, reason: null } };
+    const servers = connect(at('polycrate_server').url);
+    await expect(servers.upkeep.erase(erasure)).rejects.toMatchObject({ code: 'refused', next: expect.stringContaining('polycrate_upkeep') });
+    await expect(servers.upkeep.clean()).rejects.toMatchObject({ code: 'refused' });
+    expect(await servers.ledger.find(run.id)).toEqual(run);
+    const upkeep = connect(at('polycrate_upkeep').url);
+    expect(await upkeep.upkeep.erase(erasure)).toMatchObject({ runs: 1 });
+    expect(await upkeep.upkeep.clean()).toMatchObject({ done: true });
+    expect(await servers.ledger.find(run.id)).not.toHaveProperty('principal');
+    expect(await servers.upkeep.isErased('Ada')).toBe(true);
+    for (const one of [servers, upkeep]) await one.close();
+    const keeper = new pg.Client(at('polycrate_upkeep').url);
+    await keeper.connect();
+    for (const sql of ["UPDATE events SET facts = '{}'", 'DELETE FROM events', "UPDATE event_private SET value = '1'"])
+      await expect(keeper.query(sql), sql).rejects.toThrow('append-only');
+    for (const sql of ['TRUNCATE events', 'ALTER TABLE events DISABLE TRIGGER ALL', 'DROP TABLE runs'])
+      await expect(keeper.query(sql), sql).rejects.toThrow(/permission denied|must be owner/);
+    await keeper.end();
+
     await server.query('CREATE ROLE stranger LOGIN');
     const stranger = new pg.Client(at('stranger').url);
     await stranger.connect();

@@ -49,6 +49,17 @@ export function logContract(kind: LogKind): void {
       expect(await store().read(RUN, EVERYTHING)).toBeNull();
     });
 
+    it('it is deleted as a whole, and no other run loses its own', async () => {
+      const logs = store(2_000);
+      const other = `${RUN.slice(0, -1)}2`;
+      const long = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
+      for (const run of [RUN, other]) await feed(logs, [['stdout', long]], { run });
+      expect(await logs.remove(RUN)).toBe(true);
+      expect(await logs.read(RUN, EVERYTHING)).toBeNull();
+      expect(await logs.remove(RUN)).toBe(false);
+      expect((await logs.read(other, EVERYTHING))?.total_lines).toBe(500);
+    });
+
     it('lines are numbered over both streams, and the last needs no end', async () => {
       const logs = store();
       const summary = await feed(logs, [['stdout', 'one\ntw'], ['stderr', 'warn\n'], ['stdout', 'o\n\nthree'], ['stderr', 'more']]); // prettier-ignore

@@ -66,6 +66,12 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
     },
+    upkeep: {
+      isErased: async (name) => (await opened()).upkeep.isErased(name),
+      survey: async (request, onProgress) => (await opened(false)).upkeep.survey(request, onProgress),
+      erase: async (request, onProgress) => (await opened(false)).upkeep.erase(request, onProgress),
+      clean: async (onProgress) => (await opened(false)).upkeep.clean(onProgress),
+    },
     async close() {
       // An attempt that failed left nothing open.
       await (await opening?.catch(() => null))?.close();

@@ -1,5 +1,6 @@
 import type { RunHistory } from '../../history/search.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { LedgerUpkeep } from '../../runs/upkeep.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -11,6 +12,7 @@ import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
+import { createUpkeep } from './upkeep.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
@@ -20,6 +22,7 @@ export interface OpenLedger {
   leases: RunLeases;
   history: RunHistory;
   check: LedgerCheck;
+  upkeep: LedgerUpkeep;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -50,6 +53,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     leases: createLeases(db, withdrawals),
     history: createHistory(db),
     check: createCheck(db),
+    upkeep: createUpkeep(db),
     watch,
     async close() {
       withdrawals.close();

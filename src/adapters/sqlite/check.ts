@@ -99,13 +99,14 @@ function checkEvents(
 /** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
 function checkRuns({ db, task, found, onProgress }: Parts): number {
   const after = task.from?.size ?? 0;
-  const scope = after === 0 ? '' : 'WHERE run_id IN (SELECT run_id FROM events WHERE seq > @after)';
-  const stream = <T>(table: string, columns: string, order: string): IterableIterator<T> =>
-    db
-      .prepare(
-        `SELECT ${columns} FROM ${table} ${table === 'runs' ? scope.replace('run_id', 'id') : scope} ORDER BY ${order}`,
-      )
-      .iterate(...(after === 0 ? [] : [{ after }])) as IterableIterator<T>;
+  const scope = after === 0 ? '' : 'AND run_id IN (SELECT run_id FROM events WHERE seq > @after)';
+  const stream = <T>(table: string, columns: string, order: string): IterableIterator<T> => {
+    // Events of the ledger itself are about no run; a row that claims to be theirs is still found.
+    const where = `WHERE ${table === 'events' ? "run_id > ''" : 'true'} ${scope}`;
+    const select = `SELECT ${columns} FROM ${table} ${table === 'runs' ? where.replace('run_id', 'id') : where}`;
+    const statement = db.prepare(`${select} ORDER BY ${order}`);
+    return statement.iterate(...(after === 0 ? [] : [{ after }])) as IterableIterator<T>;
+  };
   const total = (db.prepare('SELECT count(*) FROM runs').pluck().get() as number) || 1;
   const values: Statement<[number], PlainValue> = db.prepare(
     'SELECT name, value FROM event_private WHERE seq = ?',

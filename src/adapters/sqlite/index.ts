@@ -10,7 +10,7 @@ import type { SyncPage } from './search.ts';
 
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
- * one reads; each opens the file when first called. A verification has a third one. `worker` is the built `ledger-worker.js`.
+ * one reads; each opens the file when first called. Verification and upkeep have a third one. `worker` is the built `ledger-worker.js`.
  */
 export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): Records {
   const listeners = new Set<() => void>();
@@ -85,6 +85,12 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       },
       notes: () => reader.call('notes'),
       note: (notes) => write('note', notes),
+    },
+    upkeep: {
+      isErased: (name) => reader.call('isErased', name),
+      survey: (request, onProgress = () => undefined) => checker.follow('survey', [request], onProgress),
+      erase: (request, onProgress = () => undefined) => checker.follow('erase', [request], onProgress),
+      clean: (onProgress = () => undefined) => checker.follow('clean', [], onProgress),
     },
     async close() {
       memory.close();

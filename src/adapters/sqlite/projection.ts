@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import { canonicalJson } from '../../shared/json.ts';
 import { commitAll, GENESIS, linkHash } from '../../runs/chain.ts';
-import type { Projector, Row } from '../../runs/verify-projection.ts';
+import type { ChainedEvent } from '../../runs/upkeep.ts';
+import type { Projector, Rebuilt, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 
 /** Columns of `runs` beside the record. */
@@ -15,6 +16,10 @@ export const RUN_COLUMNS = [
 export interface Projection {
   append(event: RunEvent): ActionRun;
   read(id: string): ActionRun | null;
+  /** Chains an event and leaves the projection alone; answers its number. */
+  chain(event: ChainedEvent): number;
+  /** Replaces what the tables say about a run. */
+  rewrite(rebuilt: Rebuilt): void;
 }
 
 export function createProjection(db: Database): Projection {
@@ -34,20 +39,31 @@ export function createProjection(db: Database): Projection {
     return record === undefined ? null : (JSON.parse(record) as ActionRun);
   };
 
+  const chain = (event: ChainedEvent): number => {
+    const { commitments, values } = commitAll(event.private);
+    const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
+    const { at, kind, run_id, facts } = event;
+    const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
+    const stored = [canonicalJson(facts), canonicalJson(commitments), link.prev, linkHash(link)];
+    insertEvent.run(link.seq, at, kind, run_id, ...stored);
+    for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
+    return link.seq;
+  };
+
   return {
     read,
+    chain,
     append(event) {
-      const { commitments, values } = commitAll(event.private);
-      const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
-      const { at, kind, run_id, facts } = event;
-      const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
-      const stored = [canonicalJson(facts), canonicalJson(commitments), link.prev, linkHash(link)];
-      insertEvent.run(link.seq, at, kind, run_id, ...stored);
-      for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
+      chain(event);
       const run = applyEvent(read(event.run_id), event);
       writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
-      names(run);
+      names.add(projector.people(run), run);
       return run;
+    },
+    rewrite({ run, row, people }) {
+      writeRun.run({ ...row, record: JSON.stringify(run) });
+      names.clear(run.id);
+      names.add(people, run);
     },
   };
 }
@@ -84,14 +100,21 @@ function storable<T extends string | number | null>(value: T): T {
 }
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
-function peopleWriter(db: Database): (run: ActionRun) => void {
+function peopleWriter(db: Database): {
+  add(people: Iterable<string>, run: ActionRun): void;
+  clear(run_id: string): void;
+} {
   const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
   const insertAlias = db.prepare('INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)');
-  return (run) => {
-    for (const entry of projector.people(run)) {
-      const space = entry.indexOf(' ');
-      insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
-    }
-    for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
+  const deletePeople = db.prepare('DELETE FROM run_people WHERE run_id = ?');
+  return {
+    add(people, run) {
+      for (const entry of people) {
+        const space = entry.indexOf(' ');
+        insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
+      }
+      for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
+    },
+    clear: (run_id) => void deletePeople.run(run_id),
   };
 }

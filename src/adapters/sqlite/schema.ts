@@ -98,6 +98,11 @@ CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+// Events about the ledger itself, which are few, are found without a walk over those about calls.
+const UPKEEP = `
+CREATE INDEX events_of_upkeep ON events (kind, seq) WHERE kind IN ('person_erased', 'ledger_pruned');
+`;
+
 const TRIGGERS = ['events_never_change', 'events_never_leave', 'events_never_give_way'];
 
 /** The triggers that refuse changes of events and are not there. */
@@ -113,7 +118,7 @@ export function migrate(db: Database): number {
     // Several servers may start on a new file at once: the second finds the work done.
     const create = db.transaction(() => {
       if (version() !== 0) return;
-      db.exec(TABLES);
+      db.exec(`${TABLES}${UPKEEP}`);
       db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });

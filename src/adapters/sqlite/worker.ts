@@ -1,7 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import type { UpkeepProgress } from '../../runs/upkeep.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
 import { verify } from './check.ts';
+import { clean } from './clean.ts';
+import { createErasure } from './erase.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
@@ -34,6 +37,8 @@ function methods(): Record<string, Method> {
         leaseGive: leases.give,
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
+        ...createErasure(ledger, report),
+        clean: () => clean(ledger, report),
         watch,
         close,
       },
@@ -45,7 +50,7 @@ function methods(): Record<string, Method> {
 /** The call that is being answered: progress belongs to it. */
 let current = 0;
 
-function report(progress: Progress): void {
+function report(progress: Progress | UpkeepProgress): void {
   port.postMessage({ id: current, progress } satisfies Post);
 }
 

@@ -1,0 +1,58 @@
+import type { Json } from '../shared/json.ts';
+import type { Erasure } from './erase.ts';
+import type { RunEvent } from './action-run.ts';
+
+/** Events about the ledger itself; their `run_id` is the empty text. */
+export const UPKEEP_EVENT_KINDS = ['person_erased', 'ledger_pruned'] as const;
+
+/** An event of any kind, as it is chained. */
+export interface ChainedEvent extends Omit<RunEvent, 'kind'> {
+  kind: string;
+}
+
+export interface ErasureRequest {
+  /** Compared with every name that private values hold, without regard to case. */
+  subject: string;
+  /** The logs of the person's runs will be deleted too, hence their digests are erased. */
+  logs: boolean;
+  /** For the event; of the operator, typed and observed. */
+  at: number;
+  by: { [name: string]: Json };
+}
+
+/** What there is about a person. */
+export interface ErasureSurvey extends Omit<Erasure, 'logs'> {
+  /** All names under which the person was found, the given one included, in lower case. */
+  names: string[];
+  /** Runs that the person asked for. */
+  requested: string[];
+  /** Events whose facts hold one of the names as a word: they are hashed, so they stay. */
+  facts: number;
+}
+
+export interface UpkeepProgress {
+  step: 'values' | 'erasing' | 'pruning' | 'cleaning' | 'copying';
+  done: number;
+  total: number;
+}
+
+export type OnUpkeep = (progress: UpkeepProgress) => void;
+
+/** Work that takes something out of a ledger; each method is one transaction, whole or not at all. */
+export interface LedgerUpkeep {
+  /** True for a name of an erased person: their history does not come back from outside. */
+  isErased(name: string): Promise<boolean>;
+  /** Looks and changes nothing. */
+  survey(request: Pick<ErasureRequest, 'subject' | 'logs'>, onProgress?: OnUpkeep): Promise<ErasureSurvey>;
+  /** Takes the values out of event and record, and chains `person_erased`, which says how many they were. */
+  erase(request: ErasureRequest, onProgress?: OnUpkeep): Promise<ErasureSurvey>;
+  /** Overwrites what was deleted wherever the ledger's own files still hold it. May be repeated. */
+  clean(onProgress?: OnUpkeep): Promise<Cleaning>;
+}
+
+export interface Cleaning {
+  /** False: something was in the way, and the files still hold what was deleted. */
+  done: boolean;
+  /** What else may hold it, out of the ledger's reach; a sentence each. */
+  remains: string[];
+}
