@@ -193,6 +193,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     settings,
     start,
     supervisor,
+    retention_ms: config.retentionMs,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),

@@ -32,7 +32,7 @@ export async function erase(app: App, options: LedgerTask['options']): Promise<n
     const at = app.verification.clock.now();
     const done = await app.upkeep.erase({ ...request, at, by }, progress.show).finally(progress.end);
     // Also if nothing was left to erase: an earlier erasure may have been interrupted before this.
-    outcome.cleaning = await app.upkeep.clean(progress.show).finally(progress.end);
+    outcome.cleaning = await app.upkeep.clean('erasing', progress.show).finally(progress.end);
     Object.assign(outcome, done, { erased: true });
     tell(toldAfter(outcome));
   } else if (survey.values > 0) tell('Nothing was erased; --yes does it.\n');

@@ -9,6 +9,7 @@ import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
 import { asJson, asText } from './ledger-report.ts';
 import { erase } from './ledger-erase.ts';
+import { prune } from './ledger-prune.ts';
 import { showProgress } from './ledger-progress.ts';
 
 /** What scripts may rely on; 1 and 2 are those of the whole program. */
@@ -29,6 +30,8 @@ export async function ledger(app: App, { verb, options }: LedgerTask): Promise<n
         return await checkpoint(app, options);
       case 'erase':
         return await erase(app, options);
+      case 'prune':
+        return await prune(app, options);
     }
   } finally {
     await app.close();

@@ -33,6 +33,17 @@ const UPKEEP_VERBS = {
       json: { value: null, meaning: 'Prints the result as JSON.' },
     },
   },
+  prune: {
+    meaning: 'Takes out the oldest events and keeps sums; without --yes or an answer it only tells which.',
+    flags: {
+      before: {
+        value: 'TIME',
+        meaning: 'ISO 8601, or a duration back from now; default POLYCRATE_MCP_RETENTION.',
+      },
+      yes: { value: null, meaning: 'Does it without asking.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
 } as const satisfies Record<string, Verb>;
 
 const LEDGER_VERBS = {

@@ -1,5 +1,7 @@
 import type { Json } from '../shared/json.ts';
 import type { Erasure } from './erase.ts';
+import type { Cut, Pruning } from './prune.ts';
+import type { Rollup } from './rollup.ts';
 import type { RunEvent } from './action-run.ts';
 
 /** Events about the ledger itself; their `run_id` is the empty text. */
@@ -46,8 +48,29 @@ export interface LedgerUpkeep {
   survey(request: Pick<ErasureRequest, 'subject' | 'logs'>, onProgress?: OnUpkeep): Promise<ErasureSurvey>;
   /** Takes the values out of event and record, and chains `person_erased`, which says how many they were. */
   erase(request: ErasureRequest, onProgress?: OnUpkeep): Promise<ErasureSurvey>;
+  /** What may go of the events before a time. Looks and changes nothing. */
+  planPrune(before: number, onProgress?: OnUpkeep): Promise<PrunePlan>;
+  /** Chains `ledger_pruned` and takes out what was planned. `refused` if the ledger went on in a way that forbids it. */
+  prune(request: PruneRequest, onProgress?: OnUpkeep): Promise<void>;
+  /** The newest pruning. */
+  pruned(): Promise<Pruning | null>;
   /** Overwrites what was deleted wherever the ledger's own files still hold it. May be repeated. */
-  clean(onProgress?: OnUpkeep): Promise<Cleaning>;
+  clean(after: 'erasing' | 'pruning', onProgress?: OnUpkeep): Promise<Cleaning>;
+}
+
+/** What a pruning would take out, or has. */
+export interface PrunePlan extends Pick<Pruning, 'size' | 'head' | 'root' | 'frontier' | 'tombstones'> {
+  /** Events that go now; those of earlier prunings are in `size` too. 0: nothing can go. */
+  events: number;
+  runs: string[];
+  /** All of the table, what is there already included. */
+  rollups: Rollup[];
+  held: Cut['held'];
+}
+
+export interface PruneRequest extends Pick<ErasureRequest, 'at' | 'by'> {
+  plan: PrunePlan;
+  pruning: Pruning;
 }
 
 export interface Cleaning {

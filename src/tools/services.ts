@@ -24,6 +24,8 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  /** How long everything is kept; null: for ever. */
+  retention_ms: number | null;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];
   /** As of a few seconds ago at the most. */

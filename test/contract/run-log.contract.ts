@@ -47,6 +47,7 @@ export function logContract(kind: LogKind): void {
 
     it('there is none before the first output', async () => {
       expect(await store().read(RUN, EVERYTHING)).toBeNull();
+      expect(await store().ids()).toEqual([]);
     });
 
     it('it is deleted as a whole, and no other run loses its own', async () => {
@@ -54,6 +55,7 @@ export function logContract(kind: LogKind): void {
       const other = `${RUN.slice(0, -1)}2`;
       const long = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
       for (const run of [RUN, other]) await feed(logs, [['stdout', long]], { run });
+      expect((await logs.ids()).sort()).toEqual([RUN, other]);
       expect(await logs.remove(RUN)).toBe(true);
       expect(await logs.read(RUN, EVERYTHING)).toBeNull();
       expect(await logs.remove(RUN)).toBe(false);

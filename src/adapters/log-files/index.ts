@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { LogLine, LogQuery, LogSlice, RunLogs } from '../../runs/run-log.ts';
 import { openAppender } from './appender.ts';
-import { headFile, scanSegment, segmentFile, segmentsOf, type Segment } from './files.ts';
+import { headFile, logIds, scanSegment, segmentFile, segmentsOf, type Segment } from './files.ts';
 import { createLogWriter, gapOf } from './writer.ts';
 
 /** Run logs as files below `home/logs`, one set per run, at most `maxBytes` each. */
@@ -13,6 +13,7 @@ export function createLogFiles({ home, maxBytes }: { home: string; maxBytes: num
       return createLogWriter({ head, appender, replay, clean });
     },
     read: (run_id, query) => read(headFile(home, run_id), query),
+    ids: () => logIds(home),
     remove: (run_id) => remove(headFile(home, run_id)),
   };
 }

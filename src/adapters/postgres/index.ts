@@ -70,7 +70,10 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       isErased: async (name) => (await opened()).upkeep.isErased(name),
       survey: async (request, onProgress) => (await opened(false)).upkeep.survey(request, onProgress),
       erase: async (request, onProgress) => (await opened(false)).upkeep.erase(request, onProgress),
-      clean: async (onProgress) => (await opened(false)).upkeep.clean(onProgress),
+      planPrune: async (before, onProgress) => (await opened(false)).upkeep.planPrune(before, onProgress),
+      prune: async (request, onProgress) => (await opened(false)).upkeep.prune(request, onProgress),
+      pruned: async () => (await opened()).upkeep.pruned(),
+      clean: async (after, onProgress) => (await opened(false)).upkeep.clean(after, onProgress),
     },
     async close() {
       // An attempt that failed left nothing open.

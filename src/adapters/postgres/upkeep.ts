@@ -3,6 +3,7 @@ import { tombstoneOf } from '../../runs/erase.ts';
 import type { Cleaning, LedgerUpkeep, OnUpkeep } from '../../runs/upkeep.ts';
 import type { Database, Query } from './database.ts';
 import { erase, survey } from './erase.ts';
+import { planPrune, prune, readPruned } from './prune.ts';
 import { unavailable } from './failures.ts';
 
 const SILENT = (): void => undefined;
@@ -17,7 +18,10 @@ export function createUpkeep(db: Database): LedgerUpkeep {
     isErased: (name) => isErased(db.read, name),
     survey: (request, onProgress = SILENT) => alone((query) => survey(query, request, onProgress)),
     erase: (request, onProgress = SILENT) => alone((query) => erase(query, request, onProgress)),
-    clean: (onProgress = SILENT) => alone((query) => clean(query, onProgress)),
+    planPrune: (before, onProgress = SILENT) => alone((query) => planPrune(query, before, onProgress)),
+    prune: (request, onProgress = SILENT) => alone((query) => prune(query, request, onProgress)),
+    pruned: async () => (await readPruned(db.read)).pruning,
+    clean: (after, onProgress = SILENT) => alone((query) => clean(query, TABLES[after], onProgress)),
   };
 }
 
@@ -36,13 +40,14 @@ async function isErased(query: Query, name: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-const TABLES = ['event_private', 'runs', 'run_people', 'requests'];
+const ERASING = ['event_private', 'runs', 'run_people', 'requests'];
+const TABLES = { erasing: ERASING, pruning: [...ERASING, 'events', 'run_aliases', 'rollups'] };
 
 /** Tables that lost something are written anew; what the server keeps elsewhere is told. */
-async function clean(query: Query, onProgress: OnUpkeep): Promise<Cleaning> {
+async function clean(query: Query, tables: readonly string[], onProgress: OnUpkeep): Promise<Cleaning> {
   await query("SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)");
-  for (const [done, table] of TABLES.entries()) {
-    onProgress({ step: 'cleaning', done, total: TABLES.length });
+  for (const [done, table] of tables.entries()) {
+    onProgress({ step: 'cleaning', done, total: tables.length });
     await query('SELECT ledger_compact($1)', [table]);
   }
   return {

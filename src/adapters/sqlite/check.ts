@@ -8,8 +8,11 @@ import {
   type VerifyReport,
   type VerifyTask,
 } from '../../runs/verify.ts';
+import type { Pruning } from '../../runs/prune.ts';
+import { beginningOf, checkPruned } from '../../runs/verify-pruned.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
 import { checkRun, type PlainValue, type Row } from '../../runs/verify-projection.ts';
+import { readPruned } from './prune.ts';
 import { groupsById } from './group.ts';
 import { projector, RUN_COLUMNS } from './projection.ts';
 import { missingTriggers } from './schema.ts';
@@ -27,8 +30,12 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
   const check = db.transaction((): VerifyReport => {
     const findings = createCollector<Finding>();
     const erased = createCollector<Erased>();
-    const parts = { db, task, found: findings.add, onProgress };
-    if (!task.from) checkFile(parts);
+    const pruned = readPruned(db);
+    const { pruning } = pruned;
+    const from = beginningOf(task.from, pruning);
+    const parts = { db, task: { ...task, from }, pruning, found: findings.add, onProgress };
+    if (!from) checkFile(parts);
+    checkPruned(pruned, task.known, findings.add);
     const chain = checkEvents(parts, erased.add);
     const runs = checkRuns(parts);
     return {
@@ -38,6 +45,8 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
       findings_total: findings.total(),
       erased: erased.list,
       erased_total: erased.total(),
+      pruning,
+      from: from?.size ?? 0,
     };
   });
   return check.deferred();
@@ -46,6 +55,7 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
 interface Parts {
   db: Database;
   task: VerifyTask;
+  pruning: Pruning | null;
   found: (finding: Finding) => void;
   onProgress: OnProgress;
 }
@@ -63,7 +73,7 @@ function checkFile({ db, found, onProgress }: Parts): void {
 }
 
 function checkEvents(
-  { db, task, found, onProgress }: Parts,
+  { db, task, pruning, found, onProgress }: Parts,
   erased: (erased: Erased) => void,
 ): {
   state: Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'>;
@@ -73,7 +83,7 @@ function checkEvents(
   const { from, known } = task;
   const after = from?.size ?? null;
   const last = lastSeq(db);
-  const chain = createChainCheck({ from, known, found, erased });
+  const chain = createChainCheck({ from: from ?? pruning, known, found, erased });
   if (from && from.size > 0) chain.start(eventAt(db, from.size), last);
   const values = peekable(valuesAfter(db, after));
   const counts = { events: 0, private_values: 0 };

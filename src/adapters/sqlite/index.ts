@@ -90,7 +90,10 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       isErased: (name) => reader.call('isErased', name),
       survey: (request, onProgress = () => undefined) => checker.follow('survey', [request], onProgress),
       erase: (request, onProgress = () => undefined) => checker.follow('erase', [request], onProgress),
-      clean: (onProgress = () => undefined) => checker.follow('clean', [], onProgress),
+      planPrune: (before, onProgress = () => undefined) => checker.follow('planPrune', [before], onProgress),
+      prune: (request, onProgress = () => undefined) => checker.follow('prune', [request], onProgress),
+      pruned: () => reader.call('pruned'),
+      clean: (_after, onProgress = () => undefined) => checker.follow('clean', [], onProgress),
     },
     async close() {
       memory.close();

@@ -8,6 +8,7 @@ import { createErasure } from './erase.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
+import { createPruning } from './prune.ts';
 import { createSyncHistory } from './search.ts';
 import type { Answer, Call, Post } from './rpc.ts';
 
@@ -38,6 +39,7 @@ function methods(): Record<string, Method> {
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
         ...createErasure(ledger, report),
+        ...createPruning(ledger, report),
         clean: () => clean(ledger, report),
         watch,
         close,
