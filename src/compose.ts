@@ -9,7 +9,7 @@ import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
-import { createSqliteLedger } from './adapters/sqlite/index.ts';
+import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
@@ -38,6 +38,8 @@ export interface App {
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
   upkeep: LedgerUpkeep;
+  /** Of a ledger that is a file. */
+  backups: Backups;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -71,6 +73,7 @@ export function compose({ config, flags }: ComposeOptions): App {
       log,
     },
     upkeep: records.upkeep,
+    backups: createBackups({ home: config.home, worker: LEDGER_WORKER }),
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
@@ -81,10 +84,12 @@ export function compose({ config, flags }: ComposeOptions): App {
   };
 }
 
+const LEDGER_WORKER = new URL('./ledger-worker.js', import.meta.url);
+
 /** The ledger of this process: one file of its own, or a database that several servers share. */
 function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
   if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
-  return createSqliteLedger({ home, worker: new URL('./ledger-worker.js', import.meta.url) });
+  return createSqliteLedger({ home, worker: LEDGER_WORKER });
 }
 
 /** How old the status may be: a question that assistants ask often, and that decides nothing. */

@@ -8,6 +8,7 @@ import { verifyLedger, type Verification, type VerifyRequest } from '../runs/ver
 import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
 import { asJson, asText } from './ledger-report.ts';
+import { backup, restore } from './ledger-backup.ts';
 import { erase } from './ledger-erase.ts';
 import { prune } from './ledger-prune.ts';
 import { showProgress } from './ledger-progress.ts';
@@ -17,11 +18,12 @@ export const EXIT = { sound: 0, tampered: 3, not_provable: 4, unclean: 5 } as co
 
 export interface LedgerTask {
   verb: LedgerVerb;
+  args: readonly string[];
   options: Readonly<Record<string, string>>;
 }
 
 /** Work on the whole ledger, for operators and auditors. Answers the exit code. */
-export async function ledger(app: App, { verb, options }: LedgerTask): Promise<number> {
+export async function ledger(app: App, { verb, args, options }: LedgerTask): Promise<number> {
   try {
     switch (verb) {
       case 'verify':
@@ -32,6 +34,10 @@ export async function ledger(app: App, { verb, options }: LedgerTask): Promise<n
         return await erase(app, options);
       case 'prune':
         return await prune(app, options);
+      case 'backup':
+        return await backup(app, args[0]!, options);
+      case 'restore':
+        return await restore(app, args[0]!, options);
     }
   } finally {
     await app.close();

@@ -12,6 +12,8 @@ interface OwnFlag {
 /** What a command can do, for commands that can do several things. */
 export interface Verb {
   meaning: string;
+  /** What it takes besides flags, exactly one. */
+  argument?: string;
   flags: Readonly<Record<string, OwnFlag>>;
 }
 
@@ -41,6 +43,19 @@ const UPKEEP_VERBS = {
         meaning: 'ISO 8601, or a duration back from now; default POLYCRATE_MCP_RETENTION.',
       },
       yes: { value: null, meaning: 'Does it without asking.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+  backup: {
+    meaning: 'Copies ledger, its key and logs into a new folder, while servers go on.',
+    argument: 'FOLDER',
+    flags: { json: { value: null, meaning: 'Prints the result as JSON.' } },
+  },
+  restore: {
+    meaning: 'Puts a backup in the place of the ledger, which stays beside it; no server may have it open.',
+    argument: 'FOLDER',
+    flags: {
+      force: { value: null, meaning: 'Also over a newer ledger, or another one.' },
       json: { value: null, meaning: 'Prints the result as JSON.' },
     },
   },
@@ -221,7 +236,10 @@ function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): 
     throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
   }
   refuseOptions(`${command} ${verb}`, options, entry.flags);
-  refuseArguments(`${command} ${verb}`, args);
+  if (entry.argument === undefined) refuseArguments(`${command} ${verb}`, args);
+  else if (args.length !== 1) {
+    throw new AppError('configuration', `${command} ${verb} takes exactly one ${entry.argument}.`);
+  }
   return { verb, args };
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
+import { restore, type LedgerState, type Restored } from './backup.ts';
 import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
 import { createRpc } from './rpc.ts';
@@ -100,6 +101,22 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       await Promise.all([writer.close(), reader.close(), checker.close()]);
     },
   };
+}
+
+/** Copies of a ledger file; opens nothing before it is asked to. */
+export function createBackups({ home, worker }: { home: string; worker: URL }): Backups {
+  return {
+    async backup(file) {
+      const copier = createRpc(worker, home, () => undefined);
+      return await copier.call<LedgerState>('backup', file).finally(() => copier.close());
+    },
+    restore: (from, force) => restore(from, { home, force }),
+  };
+}
+
+export interface Backups {
+  backup(file: string): Promise<LedgerState>;
+  restore(from: string, force: boolean): Restored;
 }
 
 /** Opening would create an empty ledger, which would then be found to be in order. */

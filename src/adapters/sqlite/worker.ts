@@ -3,6 +3,7 @@ import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { UpkeepProgress } from '../../runs/upkeep.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
 import { verify } from './check.ts';
+import { backup } from './backup.ts';
 import { clean } from './clean.ts';
 import { createErasure } from './erase.ts';
 import { createSyncLedger } from './ledger.ts';
@@ -41,6 +42,7 @@ function methods(): Record<string, Method> {
         ...createErasure(ledger, report),
         ...createPruning(ledger, report),
         clean: () => clean(ledger, report),
+        backup: (file: string) => backup(ledger.db, file),
         watch,
         close,
       },
