@@ -115,6 +115,15 @@ export interface EventLoss {
   names: string[];
 }
 
+/** The calls of assistants among them: the event, and the position of the call in it. */
+export function callsOf(losses: readonly EventLoss[]): { seq: number; position: number }[] {
+  return losses.flatMap(({ seq, run_id, names }) =>
+    run_id === ''
+      ? [...new Set(names.map(actOf))].flatMap((act) => (act === '' ? [] : [{ seq, position: Number(act) }]))
+      : [],
+  );
+}
+
 /** Ids of the runs among them. */
 export function runsOf(losses: readonly EventLoss[]): string[] {
   return [...new Set(losses.flatMap(({ run_id }) => (run_id === '' ? [] : [run_id])))];

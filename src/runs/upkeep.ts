@@ -2,15 +2,9 @@ import type { Json } from '../shared/json.ts';
 import type { Erasure } from './erase.ts';
 import type { Cut, Pruning } from './prune.ts';
 import type { Rollup } from './rollup.ts';
-import type { RunEvent } from './action-run.ts';
 
 /** Events about the ledger itself; their `run_id` is the empty text. */
 export const UPKEEP_EVENT_KINDS = ['person_erased', 'ledger_pruned'] as const;
-
-/** An event of any kind, as it is chained. */
-export interface ChainedEvent extends Omit<RunEvent, 'kind'> {
-  kind: string;
-}
 
 export interface ErasureRequest {
   /** Compared with every name that private values hold, without regard to case. */

@@ -24,7 +24,8 @@ export interface Finding {
   /** Last of several events in a row. */
   to_seq?: number;
   run_id?: string;
-  table?: 'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'rollups';
+  table?:
+    'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'rollups' | 'calls';
   field?: string;
 }
 

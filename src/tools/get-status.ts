@@ -4,6 +4,7 @@ import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
 import type { LedgerStatus } from '../runs/run-ledger.ts';
 import type { AnchorNote } from '../runs/verify.ts';
+import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
@@ -27,7 +28,7 @@ export const getStatus = defineTool({
   }),
   async run(services) {
     const [ledger, workspaces, engine] = await Promise.all([
-      services.ledger.status(),
+      services.standing(),
       services.overview(),
       services.engine(),
     ]);
@@ -51,6 +52,7 @@ export const getStatus = defineTool({
         oldest: iso(oldest_at),
         pruning_due: pruningDue(ledger, services),
         verification: verifiedOf(verification),
+        trail: trailOf(services.recorder.standing()),
         outside_anchor: anchorOf(anchor, services.clock.now()),
       },
       sources: coverage(ledger),
@@ -68,6 +70,11 @@ function executorOf(kind: string, engine: EngineStatus): Record<string, unknown>
 /** Null: everything is kept. An operator prunes, never the server. */
 function pruningDue({ oldest_at }: LedgerStatus, { retention_ms, clock }: Services): boolean | null {
   return retention_ms === null ? null : oldest_at !== null && oldest_at < clock.now() - retention_ms;
+}
+
+function trailOf({ recording, problem }: TrailStanding): string {
+  if (!recording) return 'off: calls are not recorded (POLYCRATE_MCP_TRAIL)';
+  return problem === null ? 'on' : `waiting: ${problem}`;
 }
 
 /** The newest checkpoint that was handed out to be kept elsewhere. */

@@ -4,6 +4,8 @@ import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
 import { isOpen } from '../../src/runs/action-run.ts';
 import { verifyLedger, type Verification } from '../../src/runs/verify-ledger.ts';
+import { callsEvent, type Call } from '../../src/runs/trail-event.ts';
+import { pruneBefore } from './ledger-prune.contract.ts';
 import { intentFor, storeRun } from '../support/fill-ledger.ts';
 
 export interface ErasurePlace {
@@ -135,6 +137,29 @@ export function erasureContract(name: string, open: () => Promise<ErasurePlace>)
       const ended = await place.records.ledger.append({ kind: 'run_finished', run_id: open.id, at: AT + 8_000, facts, private: {} });
       expect(isOpen(ended)).toBe(false);
       expect(ended).not.toHaveProperty('os_user');
+      expect((await verify()).findings).toEqual([]);
+    }); // prettier-ignore
+
+    it('takes the person out of the calls that assistants made, and leaves those of others in the same batch', async () => {
+      const principal = (name: string) => ({ kind: 'oidc', issuer: 'i', subject: `s-${name}`, display: name }) as const;
+      const call = (name: string, id: string): Call => ({
+        id, at: AT, tool: 'get_status', outcome: 'answered', code: null, duration_ms: 1, run_id: null,
+        principal: principal(name), client: { name: 'c', version: null }, sent: `{"text":"${name} asks"}`,
+      });
+      const key = await place.records.ledger.key();
+      const calls = [call('Bob', 'c-1'), call('Ada Lovelace', 'c-2'), call('Bob', 'c-3')];
+      await place.records.trail.append(callsEvent(calls, { at: AT, key, redact: (text) => text }));
+      expect(await erase('s-ada lovelace')).toMatchObject({ events: 4, runs: 3 });
+      await place.records.upkeep.clean('erasing');
+      const query = { filters: { span: { since: null, until: null } }, limit: 9, after: null };
+      const left = (await place.records.trail.search(query)).calls.map(({ id, principal: who, arguments: given }) => [id, who !== null, given !== null]);
+      expect(left.sort()).toEqual([['c-1', true, true], ['c-2', false, false], ['c-3', true, true]]);
+      expect((await place.bytes()).includes('Ada Lovelace')).toBe(false);
+      expect((await verify()).findings).toEqual([]);
+      await place.records.leases.give({ run_id: runs.cancelled, fence: 1 }, 'delete');
+      const before = AT + 99_000;
+      await pruneBefore(place, before);
+      expect((await place.records.trail.search(query)).total).toBe(0);
       expect((await verify()).findings).toEqual([]);
     }); // prettier-ignore
 

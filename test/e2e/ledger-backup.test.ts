@@ -35,7 +35,7 @@ it('a backup of a ledger that is being written is a data folder in order, and co
   const log = join('logs', first!.id.slice(0, 6), `${first!.id}.log`);
   await mkdir(join(home, log, '..'), { recursive: true });
   await writeFile(join(home, log), 'o3\thi\n');
-  const server = await connect({ home });
+  const server = await connect({ home, env: { POLYCRATE_MCP_TRAIL: 'off' } });
   await server.call('get_status');
   const writing = fillLedger(
     home,

@@ -51,7 +51,7 @@ describe.sequential('an operator who is asked to erase a person', () => {
   });
 
   it('erases with --yes while a server has the ledger open, logs included', async () => {
-    const server = await connect({ home: home.path });
+    const server = await connect({ home: home.path, env: { POLYCRATE_MCP_TRAIL: 'off' } });
     try {
       expect((await server.call('search_action_runs', { user: 'ada' })).data.total).toBe(1);
       const done = ledger(home.path, 'erase', '--subject', 'Ada Lovelace', '--reason', 'letter of 3 May', '--logs', '--yes', '--json');

@@ -65,7 +65,7 @@ describe.sequential('an operator who may keep records for a while only', () => {
       ['99999d', false],
       ['none', null],
     ] as const) {
-      const env = { POLYCRATE_MCP_RETENTION: retention };
+      const env = { POLYCRATE_MCP_RETENTION: retention, POLYCRATE_MCP_TRAIL: 'off' };
       const server = await connect({ home: home.path, env });
       expect((await server.call('get_status')).data.ledger).toMatchObject({ pruning_due: due, events: 18 });
       await server.close();
@@ -76,7 +76,7 @@ describe.sequential('an operator who may keep records for a while only', () => {
   });
 
   it('prunes with --yes while a server has the ledger open, logs included', async () => {
-    const server = await connect({ home: home.path });
+    const server = await connect({ home: home.path, env: { POLYCRATE_MCP_TRAIL: 'off' } });
     try {
       expect((await server.call('search_action_runs')).data.total).toBe(6);
       const done = ledger(home.path, ['prune', '--before', '2026-01-04', '--yes', '--json', '--timezone', 'UTC']);

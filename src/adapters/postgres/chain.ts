@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { commitAll, GENESIS, linkHash } from '../../runs/chain.ts';
-import type { ChainedEvent } from '../../runs/upkeep.ts';
+import { commitAll, GENESIS, linkHash, type LedgerEvent } from '../../runs/chain.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import type { Query } from './database.ts';
 
@@ -14,7 +13,7 @@ export async function beginUpkeep(query: Query): Promise<void> {
 } // prettier-ignore
 
 /** Chains an event that is about no run. The ledger's lock is held. */
-export async function chainEvent(query: Query, event: ChainedEvent): Promise<number> {
+export async function chainEvent(query: Query, event: LedgerEvent): Promise<number> {
   const [last] = await query<{ seq: number; hash: string }>(
     'SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1',
   );

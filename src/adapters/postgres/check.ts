@@ -12,6 +12,7 @@ import type { Pruning } from '../../runs/prune.ts';
 import { beginningOf, checkPruned } from '../../runs/verify-pruned.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
 import { checkRun, type Projector, type Row } from '../../runs/verify-projection.ts';
+import { checkTrail } from './check-trail.ts';
 import type { Database, Query } from './database.ts';
 import { readPruned } from './prune.ts';
 import { plain } from './plain-text.ts';
@@ -62,6 +63,7 @@ export async function verify(
     checkPruned(pruned, task.known, findings.add);
     const { state, ...counts } = await checkEvents(parts, erased.add);
     const runs = await checkRuns(parts);
+    await checkTrail(query, Number(from?.size ?? 0), { stream, found: parts.found });
     await query('COMMIT');
     return {
       ...state,
@@ -176,15 +178,15 @@ async function checkRuns({ query, task, found, onProgress }: Parts): Promise<num
 function runsStatement(after: number): string {
   const ids =
     after === 0
-      ? `SELECT run_id FROM events WHERE run_id > '' UNION SELECT id FROM runs UNION SELECT run_id FROM run_people
+      ? `SELECT run_id FROM events WHERE run_id <> '' UNION SELECT id FROM runs UNION SELECT run_id FROM run_people
          UNION SELECT run_id FROM run_aliases UNION SELECT run_id FROM requests`
-      : `SELECT DISTINCT run_id FROM events WHERE seq > ${after} AND run_id > ''`;
+      : `SELECT DISTINCT run_id FROM events WHERE run_id <> '' AND seq > ${after}`;
   return `SELECT i.run_id,
     (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'kind', e.kind, 'run_id', e.run_id, 'facts', e.facts,
        'commitments', e.commitments, 'prev', e.prev, 'hash', e.hash, 'values', (
          SELECT coalesce(json_agg(json_build_object('name', p.name, 'value', p.value)), '[]')
          FROM event_private p WHERE p.seq = e.seq)) ORDER BY e.seq)
-     FROM events e WHERE e.run_id = i.run_id AND e.run_id > '') AS events,
+     FROM events e WHERE e.run_id = i.run_id AND e.run_id <> '') AS events,
     (SELECT to_json(r) FROM runs r WHERE r.id = i.run_id) AS row,
     (SELECT json_agg(n.role || ' ' || n.name) FROM run_people n WHERE n.run_id = i.run_id) AS people,
     (SELECT json_agg(a.alias) FROM run_aliases a WHERE a.run_id = i.run_id) AS aliases,

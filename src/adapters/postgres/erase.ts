@@ -1,7 +1,7 @@
 import { AppError } from '../../shared/errors.ts';
 import type { StoredEvent } from '../../runs/chain.ts';
 import {
-  countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss, type Person,
+  callsOf, countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss, type Person,
 } from '../../runs/erase.ts'; // prettier-ignore
 import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../runs/upkeep.ts';
 import { rebuild, type PlainValue } from '../../runs/verify-projection.ts';
@@ -130,6 +130,13 @@ async function takeOut(
     await query(
       `DELETE FROM event_private p USING json_to_recordset($1) AS x(seq bigint, name text)
        WHERE p.seq = x.seq AND p.name = x.name`,
+      [JSON.stringify(batch)],
+    );
+  }
+  for (const batch of batches(callsOf(losses))) {
+    await query(
+      `UPDATE calls c SET subject = NULL, display = NULL, principal = NULL, client = NULL, arguments = NULL
+       FROM json_to_recordset($1) AS x(seq bigint, position integer) WHERE c.seq = x.seq AND c.position = x.position`,
       [JSON.stringify(batch)],
     );
   }

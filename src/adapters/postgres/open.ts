@@ -1,4 +1,5 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { LedgerUpkeep } from '../../runs/upkeep.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
@@ -13,6 +14,7 @@ import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
 import { createUpkeep } from './upkeep.ts';
+import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
@@ -21,6 +23,7 @@ export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
   history: RunHistory;
+  trail: Trail;
   check: LedgerCheck;
   upkeep: LedgerUpkeep;
   watch: Watch;
@@ -52,6 +55,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
     history: createHistory(db),
+    trail: createTrail(db),
     check: createCheck(db),
     upkeep: createUpkeep(db),
     watch,

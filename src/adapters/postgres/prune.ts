@@ -86,7 +86,7 @@ export async function prune(query: Query, request: PruneRequest, onProgress: OnU
     const column = table === 'runs' ? 'id' : 'run_id';
     await query(`DELETE FROM ${table} WHERE ${column} IN (SELECT run_id FROM events WHERE seq <= $1)`, [size]);
   }
-  await query('DELETE FROM event_private WHERE seq <= $1', [size]);
+  for (const table of ['event_private', 'calls']) await query(`DELETE FROM ${table} WHERE seq <= $1`, [size]);
   await query('DELETE FROM events WHERE seq <= $1', [size]);
   await query('DELETE FROM rollups');
   const columns = ROLLUP_COLUMNS.join(', ');

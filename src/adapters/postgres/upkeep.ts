@@ -40,7 +40,7 @@ async function isErased(query: Query, name: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-const ERASING = ['event_private', 'runs', 'run_people', 'requests'];
+const ERASING = ['event_private', 'runs', 'run_people', 'requests', 'calls'];
 const TABLES = { erasing: ERASING, pruning: [...ERASING, 'events', 'run_aliases', 'rollups'] };
 
 /** Tables that lost something are written anew; what the server keeps elsewhere is told. */

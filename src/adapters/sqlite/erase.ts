@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { AppError } from '../../shared/errors.ts';
 import type { StoredEvent } from '../../runs/chain.ts';
 import {
-  countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss,
+  callsOf, countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss,
 } from '../../runs/erase.ts'; // prettier-ignore
 import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../runs/upkeep.ts';
 import { rebuild, type PlainValue } from '../../runs/verify-projection.ts';
@@ -128,6 +128,10 @@ function takeOut(db: Database, losses: EventLoss[], onProgress: OnUpkeep): void 
   // The scope of an idempotency key has the name of who used it.
   const forget = db.prepare('DELETE FROM requests WHERE run_id = ?');
   for (const { seq, names } of losses) for (const name of names) remove.run(seq, name);
+  const call = db.prepare(
+    'UPDATE calls SET subject = NULL, display = NULL, principal = NULL, client = NULL, arguments = NULL WHERE seq = ? AND position = ?',
+  );
+  for (const { seq, position } of callsOf(losses)) call.run(seq, position);
   const projection = createProjection(db);
   const events = db.prepare('SELECT * FROM events WHERE run_id = ? ORDER BY seq');
   const values = db.prepare('SELECT name, value FROM event_private WHERE seq = ?');

@@ -1,6 +1,3 @@
-import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { AppError } from '../../shared/errors.ts';
 import { isOpen, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 import type {
   Intent,
@@ -11,13 +8,11 @@ import type {
   Replay,
   RunProof,
 } from '../../runs/run-ledger.ts';
-import type { OpenLedger } from './open.ts';
+import { refuseWrite, type OpenLedger } from './open.ts';
 import { createProjection, type Projection } from './projection.ts';
 import { createNotes } from './notes.ts';
+import { createCallWriter } from './trail.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
-
-/** Below this much free space nothing launches; ends of open runs are still written. */
-const RESERVE_BYTES = 32 * 1024 * 1024;
 
 type Key = NonNullable<IntentRequest['idempotency']>;
 
@@ -38,9 +33,10 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
   const projection = createProjection(db);
   const leases = createLeaseTable(db);
   const requests = createRequests(open, projection);
+  const recordCalls = createCallWriter(db);
 
   const request = db.transaction((intent: IntentRequest): Intent => {
-    refuseLaunch(open);
+    refuseWrite(open, 'nothing was launched');
     const now = intent.event.at;
     const earlier = intent.idempotency && requests.replay(intent.idempotency, now);
     if (earlier) return earlier;
@@ -49,6 +45,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
       if (active) return { outcome: 'active', run_id: active };
     }
     if (intent.burn && !requests.burn(intent.burn, now)) return { outcome: 'burnt' };
+    if (intent.calls) recordCalls(intent.calls);
     const run = projection.append(intent.event);
     if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
     leases.create(intent.lease);
@@ -75,18 +72,6 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     proof: createProof(open),
     leases,
   };
-}
-
-function refuseLaunch({ writable, problem, file }: OpenLedger): void {
-  if (!writable) throw new AppError('ledger_unavailable', `nothing was launched: ${problem}`);
-  const { bavail, bsize } = statfsSync(dirname(file));
-  if (bavail * bsize < RESERVE_BYTES) {
-    throw new AppError(
-      'ledger_unavailable',
-      `nothing was launched: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
-      { next: 'free some disk space' },
-    );
-  }
 }
 
 interface Requests {
@@ -154,7 +139,7 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
     `SELECT (SELECT count(*) FROM runs) AS total,
             (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
             (SELECT coalesce(max(seq), 0) FROM events) AS events,
-            (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at,
+            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
             (SELECT at FROM events ORDER BY seq LIMIT 1) AS oldest_at`,
   );
   const notes = createNotes(db);

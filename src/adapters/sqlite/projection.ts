@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import { canonicalJson } from '../../shared/json.ts';
-import { commitAll, GENESIS, linkHash } from '../../runs/chain.ts';
-import type { ChainedEvent } from '../../runs/upkeep.ts';
+import type { LedgerEvent } from '../../runs/chain.ts';
 import type { Projector, Rebuilt, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import { createChain } from './chain.ts';
+import { storable } from './storable.ts';
 
 /** Columns of `runs` beside the record. */
 export const RUN_COLUMNS = [
@@ -17,17 +17,13 @@ export interface Projection {
   append(event: RunEvent): ActionRun;
   read(id: string): ActionRun | null;
   /** Chains an event and leaves the projection alone; answers its number. */
-  chain(event: ChainedEvent): number;
+  chain(event: LedgerEvent): number;
   /** Replaces what the tables say about a run. */
   rewrite(rebuilt: Rebuilt): void;
 }
 
 export function createProjection(db: Database): Projection {
-  const lastEvent = db.prepare('SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1');
-  const insertEvent = db.prepare(
-    'INSERT INTO events (seq, at, kind, run_id, facts, commitments, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  );
-  const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
+  const chain = createChain(db);
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db.prepare(
     `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)`,
@@ -37,17 +33,6 @@ export function createProjection(db: Database): Projection {
   const read = (id: string): ActionRun | null => {
     const record = selectRun.get(id) as string | undefined;
     return record === undefined ? null : (JSON.parse(record) as ActionRun);
-  };
-
-  const chain = (event: ChainedEvent): number => {
-    const { commitments, values } = commitAll(event.private);
-    const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
-    const { at, kind, run_id, facts } = event;
-    const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
-    const stored = [canonicalJson(facts), canonicalJson(commitments), link.prev, linkHash(link)];
-    insertEvent.run(link.seq, at, kind, run_id, ...stored);
-    for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
-    return link.seq;
   };
 
   return {
@@ -92,12 +77,6 @@ export const projector: Projector = {
   },
   aliases: (run) => run.aliases.map(({ id }) => storable(id)),
 };
-
-/** UTF-8 cannot hold half a surrogate pair: it becomes U+FFFD here as it would on its way into the file. */
-function storable<T extends string | number | null>(value: T): T {
-  if (typeof value !== 'string' || !/\p{Surrogate}/u.test(value)) return value;
-  return Buffer.from(value).toString() as T;
-}
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): {

@@ -135,7 +135,7 @@ function takeOut(
     for (const remove of removals) remove.run(run);
     if (done % 1_000 === 0) onProgress({ step: 'pruning', done, total: runs.length });
   }
-  db.prepare('DELETE FROM event_private WHERE seq <= ?').run(size);
+  for (const table of ['event_private', 'calls']) db.prepare(`DELETE FROM ${table} WHERE seq <= ?`).run(size);
   suspended(db, 'events_never_leave', () => db.prepare('DELETE FROM events WHERE seq <= ?').run(size));
 }
 

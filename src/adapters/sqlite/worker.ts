@@ -2,15 +2,18 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { UpkeepProgress } from '../../runs/upkeep.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import type { KnownState } from '../../runs/verify.ts';
 import { verify } from './check.ts';
 import { backup } from './backup.ts';
 import { clean } from './clean.ts';
 import { createErasure } from './erase.ts';
+import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
 import { createPruning } from './prune.ts';
 import { createSyncHistory } from './search.ts';
+import { createSyncTrail } from './trail.ts';
 import type { Answer, Call, Post } from './rpc.ts';
 
 /** How often a watcher looks whether another process wrote; the look is one integer in shared memory. */
@@ -33,6 +36,7 @@ function methods(): Record<string, Method> {
       methods: {
         ...records,
         ...createSyncHistory(ledger.db),
+        ...createSyncTrail(ledger),
         leaseList: leases.list,
         leaseRenew: leases.renew,
         leaseTake: leases.take,
@@ -43,6 +47,11 @@ function methods(): Record<string, Method> {
         ...createPruning(ledger, report),
         clean: () => clean(ledger, report),
         backup: (file: string) => backup(ledger.db, file),
+        divide: (runs: number) => divide(ledger.db, runs),
+        checkOwnEvents: () => checkOwnEvents(ledger.db),
+        isSoundFile: () => isSoundFile(ledger.db),
+        followLinks: (task: { last: number; known: KnownState[] }) => followLinks(ledger.db, task),
+        checkPiece: (scope: Parameters<typeof checkPiece>[1]) => checkPiece(ledger.db, scope),
         watch,
         close,
       },

@@ -61,6 +61,7 @@ describe('defaults', () => {
       mountDockerSocket: false,
       extraHosts: [],
       timezone: 'Europe/Berlin',
+      trail: 'on',
       environmentsFile: null,
       logLevel: 'info',
       dockerHost: null,
