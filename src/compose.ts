@@ -9,7 +9,7 @@ import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
-import { createSqliteLedger } from './adapters/sqlite/index.ts';
+import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
@@ -19,6 +19,7 @@ import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
 import { createTellings } from './runs/untold.ts';
+import type { LedgerUpkeep } from './runs/upkeep.ts';
 import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
@@ -41,6 +42,9 @@ export interface App {
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
+  upkeep: LedgerUpkeep;
+  /** Of a ledger that is a file. */
+  backups: Backups;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -75,6 +79,8 @@ export function compose({ config, flags }: ComposeOptions): App {
       clock: systemClock,
       log,
     },
+    upkeep: records.upkeep,
+    backups: createBackups({ home: config.home, worker: LEDGER_WORKER }),
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
@@ -88,10 +94,12 @@ export function compose({ config, flags }: ComposeOptions): App {
   };
 }
 
+const LEDGER_WORKER = new URL('./ledger-worker.js', import.meta.url);
+
 /** The ledger of this process: one file of its own, or a database that several servers share. */
 function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
   if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
-  return createSqliteLedger({ home, worker: new URL('./ledger-worker.js', import.meta.url) });
+  return createSqliteLedger({ home, worker: LEDGER_WORKER });
 }
 
 /** How old the status may be: a question that assistants ask often, and that decides nothing. */
@@ -225,6 +233,7 @@ function servicesOf({
     start,
     supervisor,
     tellings,
+    retention_ms: config.retentionMs,
     redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),

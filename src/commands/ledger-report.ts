@@ -16,6 +16,7 @@ export function asText(verification: Verification): string {
     ...verdict(verification),
     '',
     `Ledger ${ledger}, ${size} events, head ${head.slice(0, 16)}…`,
+    ...pruned(verification),
     ...whatWasChecked(verification),
     ...findings(verification),
     ...erased(verification),
@@ -46,6 +47,15 @@ function whatWasChecked({ checked, from, duration_ms }: Verification): string[] 
         ]
       : []),
     'Not covered, because they are no history: leases, and to whom an idempotency key belongs.',
+  ];
+}
+
+function pruned({ pruning }: Verification): string[] {
+  if (!pruning) return [];
+  const { size, key_id, rollups, before } = pruning;
+  return [
+    `Pruned up to event ${size} (before ${new Date(before).toISOString()}), tree head signed by ${key_id.slice(0, 12)}…, ` +
+      `${count(rollups.runs, 'run')} summed up.`,
   ];
 }
 

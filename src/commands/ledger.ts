@@ -9,18 +9,22 @@ import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
 import { printed } from './printed.ts';
 import { asJson, asText } from './ledger-report.ts';
+import { backup, restore } from './ledger-backup.ts';
+import { erase } from './ledger-erase.ts';
+import { prune } from './ledger-prune.ts';
 import { showProgress } from './ledger-progress.ts';
 
 /** What scripts may rely on; 1 and 2 are those of the whole program. */
-export const EXIT = { sound: 0, tampered: 3, not_provable: 4, printed: 3 } as const;
+export const EXIT = { sound: 0, tampered: 3, not_provable: 4, printed: 3, unclean: 5 } as const;
 
 export interface LedgerTask {
   verb: LedgerVerb;
+  args: readonly string[];
   options: Readonly<Record<string, string>>;
 }
 
 /** Work on the whole ledger, for operators and auditors. Answers the exit code. */
-export async function ledger(app: App, { verb, options }: LedgerTask): Promise<number> {
+export async function ledger(app: App, { verb, args, options }: LedgerTask): Promise<number> {
   try {
     switch (verb) {
       case 'verify':
@@ -29,6 +33,14 @@ export async function ledger(app: App, { verb, options }: LedgerTask): Promise<n
         return await checkpoint(app, options);
       case 'printed':
         return (await printed(app)) === 0 ? 0 : EXIT.printed;
+      case 'erase':
+        return await erase(app, options);
+      case 'prune':
+        return await prune(app, options);
+      case 'backup':
+        return await backup(app, args[0]!, options);
+      case 'restore':
+        return await restore(app, args[0]!, options);
     }
   } finally {
     await app.close();
@@ -109,6 +121,6 @@ async function liesWithin(file: string, folder: string): Promise<boolean> {
   return `${inner}${sep}`.startsWith(`${outer}${sep}`);
 }
 
-function isOn(option: string | undefined): boolean {
+export function isOn(option: string | undefined): boolean {
   return option !== undefined && option !== 'false';
 }

@@ -12,6 +12,8 @@ interface OwnFlag {
 /** What a command can do, for commands that can do several things. */
 export interface Verb {
   meaning: string;
+  /** What it takes besides flags, exactly one. */
+  argument?: string;
   flags: Readonly<Record<string, OwnFlag>>;
 }
 
@@ -21,6 +23,43 @@ interface CommandEntry {
   /** The first argument is one of these, each with flags of its own. */
   verbs?: Readonly<Record<string, Verb>>;
 }
+
+const UPKEEP_VERBS = {
+  erase: {
+    meaning: 'Erases what the ledger holds about a person; without --yes or an answer it only tells what.',
+    flags: {
+      subject: { value: 'NAME', meaning: 'Any of their names: principal, display name or OS user.' },
+      reason: { value: 'TEXT', meaning: 'Why, for the event that records the erasure.' },
+      logs: { value: null, meaning: 'Deletes the logs of the runs that the person asked for, too.' },
+      yes: { value: null, meaning: 'Does it without asking.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+  prune: {
+    meaning: 'Takes out the oldest events and keeps sums; without --yes or an answer it only tells which.',
+    flags: {
+      before: {
+        value: 'TIME',
+        meaning: 'ISO 8601, or a duration back from now; default POLYCRATE_MCP_RETENTION.',
+      },
+      yes: { value: null, meaning: 'Does it without asking.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+  backup: {
+    meaning: 'Copies ledger, its key and logs into a new folder, while servers go on.',
+    argument: 'FOLDER',
+    flags: { json: { value: null, meaning: 'Prints the result as JSON.' } },
+  },
+  restore: {
+    meaning: 'Puts a backup in the place of the ledger, which stays beside it; no server may have it open.',
+    argument: 'FOLDER',
+    flags: {
+      force: { value: null, meaning: 'Also over a newer ledger, or another one.' },
+      json: { value: null, meaning: 'Prints the result as JSON.' },
+    },
+  },
+} as const satisfies Record<string, Verb>;
 
 const LEDGER_VERBS = {
   verify: {
@@ -40,6 +79,7 @@ const LEDGER_VERBS = {
     meaning: 'Names the runs whose output had the secret on stdin. Ends with 0 none, 3 some.',
     flags: {},
   },
+  ...UPKEEP_VERBS,
 } as const satisfies Record<string, Verb>;
 
 export type LedgerVerb = keyof typeof LEDGER_VERBS;
@@ -52,7 +92,11 @@ export const COMMANDS = {
     meaning: 'Checks settings, workspaces, engine and ledger, and says what to mend.',
     arguments: '',
   },
-  ledger: { meaning: 'Proves that the ledger is whole.', arguments: 'VERB', verbs: LEDGER_VERBS },
+  ledger: {
+    meaning: 'Proves that the ledger is whole, and keeps it.',
+    arguments: 'VERB',
+    verbs: LEDGER_VERBS,
+  },
   supervise: {
     meaning: 'Goes on with open runs after their server ended; the server starts it.',
     arguments: '[ARGS]',
@@ -196,7 +240,10 @@ function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): 
     throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
   }
   refuseOptions(`${command} ${verb}`, options, entry.flags);
-  refuseArguments(`${command} ${verb}`, args);
+  if (entry.argument === undefined) refuseArguments(`${command} ${verb}`, args);
+  else if (args.length !== 1) {
+    throw new AppError('configuration', `${command} ${verb} takes exactly one ${entry.argument}.`);
+  }
   return { verb, args };
 }
 

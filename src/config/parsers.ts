@@ -69,7 +69,7 @@ export const bytes = z
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `90s`, `30m`, `2h`, `1h30m`, `7d`. In milliseconds. */
-export const duration = z
+export const period = z
   .string()
   .regex(/^\s*(\d{1,6}[smhd])+\s*$/, 'is not a duration')
   .transform((value) =>
@@ -78,7 +78,10 @@ export const duration = z
       0,
     ),
   )
-  .refine((ms) => ms > 0, 'must be above 0')
+  .refine((ms) => ms > 0, 'must be above 0');
+
+/** The same for what a timer waits for. */
+export const duration = period
   // Timers of Node.js overflow at 24.8 days and then fire at once.
   .refine((ms) => ms <= 24 * UNIT_MS['d']!, 'is longer than 24 days');
 

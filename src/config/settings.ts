@@ -58,6 +58,14 @@ export const SETTINGS = {
     unset: '`checkpoint-key.pem` in the data folder, created when first needed',
     schema: read.path,
   }),
+  retentionMs: setting({
+    variable: 'POLYCRATE_MCP_RETENTION',
+    meaning:
+      'How long everything is kept: what `ledger prune` takes out without `--before`. A server prunes nothing by itself; `get_status` and `doctor` say when it is due.',
+    form: 'a duration such as `730d`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.period),
+  }),
   databaseUrl: setting({
     variable: 'POLYCRATE_MCP_DATABASE_URL',
     meaning:

@@ -1,5 +1,6 @@
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { UntoldRuns } from '../runs/untold.ts';
+import type { LedgerUpkeep } from '../runs/upkeep.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
 import type { Trail } from './trail.ts';
@@ -13,5 +14,6 @@ export interface Records {
   trail: Trail;
   watch: LedgerWatch;
   check: LedgerCheck;
+  upkeep: LedgerUpkeep;
   close(): Promise<void>;
 }

@@ -159,7 +159,8 @@ function setPath(target: JsonObject, path: readonly string[], value: Json): void
   }
   // Own members only: stored text must not reach a prototype.
   const nested = Object.hasOwn(target, head) ? target[head] : null;
-  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? nested : {};
+  // A copy: what is nested in the record may still be the event's own, and must not be written into its facts.
+  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? { ...nested } : {};
   target[head] = next;
   setPath(next, rest, value);
 }

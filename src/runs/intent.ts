@@ -24,7 +24,11 @@ export function intentOf(
       run_id,
       at: now,
       facts: requestedFacts(ports, { run_id, now, request, plan, approved: consent !== null }),
-      private: requestedBy(ports, request, consent && { ...consent, at: now }),
+      private: {
+        ...requestedBy(ports, request, consent && { ...consent, at: now }),
+        // Usually below somebody's home folder, whose name is theirs.
+        workspace_path: plan.workspace.path,
+      },
     },
     lease: {
       run_id,
@@ -78,7 +82,6 @@ function requestedFacts(
     kind: 'action',
     organization: workspace.organization,
     workspace: workspace.name,
-    workspace_path: workspace.path,
     environment: workspace.environment && { ...workspace.environment },
     workspace_commit: null,
     workspace_dirty: null,

@@ -59,6 +59,8 @@ export interface LedgerStatus {
   runs: { total: number; open: number };
   events: number;
   newest_at: number | null;
+  /** Of the first event that is there. */
+  oldest_at: number | null;
   schema: number;
   /** False: this version may read but not launch, because the ledger was written by a newer one. */
   writable: boolean;

@@ -1,6 +1,7 @@
 import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
 import { RUN_EVENT_KINDS } from './action-run.ts';
+import { UPKEEP_EVENT_KINDS } from './upkeep.ts';
 import { CALLS_RECORDED } from './trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
@@ -108,7 +109,8 @@ function suspect(
   const fits = (patch: Partial<StoredEvent>): boolean => storedHash({ ...event, ...patch }) === event.hash;
   if (!Number.isSafeInteger(event.at) || !isJsonObject(event.facts)) return null;
   if (links?.some((prev) => fits({ prev }))) return 'prev';
-  if ([...RUN_EVENT_KINDS, CALLS_RECORDED].some((kind) => fits({ kind }))) return 'kind';
+  const kinds = [...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, CALLS_RECORDED];
+  if (kinds.some((kind) => fits({ kind }))) return 'kind';
   const names = recommitted(event, values);
   if (names && fits({ commitments: names.text })) return `commitments.${names.changed.join(', ')}`;
   return null;

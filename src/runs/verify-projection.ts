@@ -48,7 +48,8 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
   }
 }
 
-interface Rebuilt {
+/** What the tables must say about a run. */
+export interface Rebuilt {
   run: ActionRun;
   row: Row;
   people: Set<string>;
@@ -56,7 +57,10 @@ interface Rebuilt {
 }
 
 /** Null: there are no events. */
-function rebuild({ events }: RunParts, projector: Projector): Rebuilt | null | 'impossible' {
+export function rebuild(
+  { events }: Pick<RunParts, 'events'>,
+  projector: Projector,
+): Rebuilt | null | 'impossible' {
   let run: ActionRun | null = null;
   // Entries stay although a later event changes the record, hence they are collected on the way.
   const people = new Set<string>();

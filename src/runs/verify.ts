@@ -1,4 +1,5 @@
 import type { Checkpoint } from './checkpoint.ts';
+import type { Pruning } from './prune.ts';
 import type { Frontier } from './checkpoint-tree.ts';
 
 /** What is wrong with a ledger. `field` and `run_id` are there where they can be told. */
@@ -15,6 +16,7 @@ export interface Finding {
     | 'row_unexpected'
     | 'anchor_mismatch'
     | 'anchor_altered'
+    | 'pruning_forged'
     | 'storage';
   /** One sentence for a reader. */
   says: string;
@@ -22,7 +24,8 @@ export interface Finding {
   /** Last of several events in a row. */
   to_seq?: number;
   run_id?: string;
-  table?: 'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'calls';
+  table?:
+    'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'rollups' | 'calls';
   field?: string;
 }
 
@@ -57,6 +60,10 @@ export interface VerifyReport extends Pick<Checkpoint, 'size' | 'head' | 'root'>
   findings_total: number;
   erased: Erased[];
   erased_total: number;
+  /** What the ledger says of the events that were pruned from its beginning. */
+  pruning: Pruning | null;
+  /** Events up to this one were not looked at; 0: all that are there were. */
+  from: number;
 }
 
 /** Private values that are gone. The chain is whole without them. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
+import type { LedgerStatus } from '../runs/run-ledger.ts';
 import type { AnchorNote } from '../runs/verify.ts';
 import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
@@ -31,7 +32,7 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, verification, anchor, ...stored } = ledger;
+    const { newest_at, oldest_at, verification, anchor, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -48,6 +49,8 @@ export const getStatus = defineTool({
       ledger: {
         ...stored,
         newest: iso(newest_at),
+        oldest: iso(oldest_at),
+        pruning_due: pruningDue(ledger, services),
         verification: verifiedOf(verification),
         trail: trailOf(services.recorder.standing()),
         outside_anchor: anchorOf(anchor, services.clock.now()),
@@ -62,6 +65,11 @@ export const getStatus = defineTool({
 function executorOf(kind: string, engine: EngineStatus): Record<string, unknown> {
   const { available, endpoint, version, tried, problem } = engine;
   return available ? { kind, available, endpoint, version } : { kind, available, problem, tried };
+}
+
+/** Null: everything is kept. An operator prunes, never the server. */
+function pruningDue({ oldest_at }: LedgerStatus, { retention_ms, clock }: Services): boolean | null {
+  return retention_ms === null ? null : oldest_at !== null && oldest_at < clock.now() - retention_ms;
 }
 
 function trailOf({ recording, problem }: TrailStanding): string {

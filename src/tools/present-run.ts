@@ -27,13 +27,14 @@ export function leanRun(run: ActionRun): Record<string, unknown> {
     block_version: run.block_version,
     action: run.action,
     user: userOf(run),
-    host: run.hostname,
+    // Erased fields are missing.
+    host: run.hostname ?? null,
     source: run.source,
   };
 }
 
 export function userOf(run: ActionRun): string | null {
-  return run.principal?.display ?? run.os_user;
+  return run.principal?.display ?? run.os_user ?? null;
 }
 
 type LeanRun = ReturnType<typeof leanRun> & { id: string; status: string; exit_code: number | null };

@@ -33,6 +33,8 @@ export interface Services {
   start: StartPorts;
   supervisor: Supervisor;
   tellings: Tellings;
+  /** How long everything is kept; null: for ever. */
+  retention_ms: number | null;
   redaction: Redaction;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];

@@ -47,6 +47,19 @@ export function logContract(kind: LogKind): void {
 
     it('there is none before the first output', async () => {
       expect(await store().read(RUN, EVERYTHING)).toBeNull();
+      expect(await store().ids()).toEqual([]);
+    });
+
+    it('it is deleted as a whole, and no other run loses its own', async () => {
+      const logs = store(2_000);
+      const other = `${RUN.slice(0, -1)}2`;
+      const long = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
+      for (const run of [RUN, other]) await feed(logs, [['stdout', long]], { run });
+      expect((await logs.ids()).sort()).toEqual([RUN, other]);
+      expect(await logs.remove(RUN)).toBe(true);
+      expect(await logs.read(RUN, EVERYTHING)).toBeNull();
+      expect(await logs.remove(RUN)).toBe(false);
+      expect((await logs.read(other, EVERYTHING))?.total_lines).toBe(500);
     });
 
     it('lines are numbered over both streams, and the last needs no end', async () => {

@@ -11,8 +11,10 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
   const db = new Database(file, { readonly: true });
   try {
     const faults = [];
+    const pruning = pruningOf(db);
+    faults.push(...pruningFaults({ db, pruning, publicKeyPem }));
     const hashes = [];
-    let before = { seq: 0, hash: ZEROS };
+    let before = pruning ? { seq: pruning.size, hash: pruning.head } : { seq: 0, hash: ZEROS };
     for (const row of db.prepare('SELECT * FROM events ORDER BY seq').all()) {
       if (row.seq !== before.seq + 1) faults.push({ what: 'number', seq: before.seq + 1 });
       if (row.prev !== before.hash) faults.push({ what: 'prev', seq: row.seq });
@@ -27,12 +29,65 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
     faults.push(...strays.map(({ seq }) => ({ what: 'added', seq })));
     if (checkpoint) {
       const ledger = db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
-      faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }));
+      faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }));
     }
     return faults;
   } finally {
     db.close();
   }
+}
+
+/** The facts of the newest event that says so; null: nothing was pruned. */
+function pruningOf(db) {
+  const newest = "SELECT facts FROM events WHERE kind = 'ledger_pruned' ORDER BY seq DESC LIMIT 1";
+  const row = db.prepare(newest).get();
+  return row ? spelledCanonically(row.facts) : null;
+}
+
+function pruningFaults({ db, pruning, publicKeyPem }) {
+  const rows = db.prepare('SELECT * FROM rollups').all();
+  if (!pruning) return rows.length === 0 ? [] : [{ what: 'rollups', seq: 0 }];
+  const columns =
+    'day kind organization workspace environment block block_version action status runs launched duration_ms';
+  const lines = rows.map((row) => JSON.stringify(columns.split(' ').map((name) => row[name])) + '\n').sort();
+  const { rollups, frontier, size, root, head } = pruning;
+  const right = {
+    rollups:
+      rollups.digest === sha256(lines.join('')) &&
+      rollups.rows === rows.length &&
+      rollups.runs === rows.reduce((sum, { runs }) => sum + runs, 0),
+    'pruned tree': growingTree(size, frontier).root() === root,
+    'pruned head': /^[0-9a-f]{64}$/.test(head),
+  };
+  if (publicKeyPem) {
+    const { signature, ...rest } = pruning;
+    const bytes = Buffer.from(canonical(rest), 'utf8');
+    const key = createPublicKey(publicKeyPem);
+    right['pruning signature'] = verifySignature(null, bytes, key, Buffer.from(signature, 'base64'));
+    right['pruning ledger'] =
+      pruning.ledger === db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
+  }
+  return Object.keys(right)
+    .filter((name) => !right[name])
+    .map((name) => ({ what: name, seq: size }));
+}
+
+/** A tree of which only the complete subtrees are known, largest first, one for each bit of its size. */
+function growingTree(size, frontier) {
+  let subtrees = [...frontier].map((hex) => Buffer.from(hex, 'hex'));
+  let count = size;
+  return {
+    add(hash) {
+      let tree = leaf(hash);
+      for (let bit = 1; count & bit; bit <<= 1) tree = node(subtrees.pop(), tree);
+      subtrees.push(tree);
+      count += 1;
+    },
+    root() {
+      if (subtrees.length === 0) return digest(Buffer.alloc(0)).toString('hex');
+      return subtrees.reduceRight((right, left) => node(left, right)).toString('hex');
+    },
+  };
 }
 
 function hashOf(row) {
@@ -81,11 +136,18 @@ function canonical(value) {
   return '{' + names.map((name) => JSON.stringify(name) + ':' + canonical(value[name])).join(',') + '}';
 }
 
-function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }) {
+function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }) {
   const { signature, ...rest } = checkpoint;
   const key = createPublicKey(publicKeyPem);
   const der = key.export({ type: 'spki', format: 'der' });
   const { size } = checkpoint;
+  const gone = pruning?.size ?? 0;
+  const rootUpTo = (end) => {
+    if (!pruning) return end <= hashes.length && rootOf(hashes.slice(0, end)).toString('hex');
+    const tree = growingTree(gone, pruning.frontier);
+    for (const hash of hashes.slice(0, end - gone)) tree.add(hash);
+    return tree.root();
+  };
   const right = {
     members: Object.keys(checkpoint).sort().join() === 'at,format,head,key_id,ledger,root,signature,size',
     format: checkpoint.format === 'polycrate-mcp checkpoint 1',
@@ -97,9 +159,11 @@ function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }) {
       Buffer.from(signature, 'base64'),
     ),
     ledger: checkpoint.ledger === ledger,
-    size: size <= hashes.length,
-    head: checkpoint.head === (size === 0 ? ZEROS : hashes[size - 1]),
-    root: size <= hashes.length && checkpoint.root === rootOf(hashes.slice(0, size)).toString('hex'),
+    size: size <= gone + hashes.length,
+    ...(size >= gone && {
+      head: checkpoint.head === (size === gone ? (pruning?.head ?? ZEROS) : hashes[size - gone - 1]),
+      root: checkpoint.root === rootUpTo(size),
+    }),
   };
   return Object.keys(right)
     .filter((name) => !right[name])

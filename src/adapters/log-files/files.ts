@@ -9,6 +9,15 @@ export function headFile(home: string, run_id: string): string {
   return join(home, 'logs', run_id.slice(0, 6), `${run_id}.log`);
 }
 
+/** Of every log that has a head. */
+export async function logIds(home: string): Promise<string[]> {
+  const files = await readdir(join(home, 'logs'), { recursive: true }).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  return files.filter((file) => file.endsWith('.log')).map((file) => basename(file, '.log'));
+}
+
 export function segmentFile(head: string, number: number): string {
   return number === 0 ? head : `${head}.${number}`;
 }

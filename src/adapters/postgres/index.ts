@@ -76,6 +76,15 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
     },
+    upkeep: {
+      isErased: async (name) => (await opened()).upkeep.isErased(name),
+      survey: async (request, onProgress) => (await opened(false)).upkeep.survey(request, onProgress),
+      erase: async (request, onProgress) => (await opened(false)).upkeep.erase(request, onProgress),
+      planPrune: async (before, onProgress) => (await opened(false)).upkeep.planPrune(before, onProgress),
+      prune: async (request, onProgress) => (await opened(false)).upkeep.prune(request, onProgress),
+      pruned: async () => (await opened()).upkeep.pruned(),
+      clean: async (after, onProgress) => (await opened(false)).upkeep.clean(after, onProgress),
+    },
     async close() {
       // An attempt that failed left nothing open.
       await (await opening?.catch(() => null))?.close();

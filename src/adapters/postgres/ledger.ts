@@ -29,6 +29,7 @@ const STATUS = `SELECT (SELECT count(*) FROM runs) AS total,
   (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
   (SELECT coalesce(max(seq), 0) FROM events) AS events,
   (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
+  (SELECT at FROM events ORDER BY seq LIMIT 1) AS oldest_at,
   (SELECT max(version) FROM ledger_schema) AS schema`;
 
 type Key = NonNullable<IntentRequest['idempotency']>;
@@ -61,14 +62,14 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
     proof: (run_id) => proof(db, notes, run_id),
     async status() {
       const [rows, id, { verification, anchor }] = await Promise.all([
-        db.read<Record<'total' | 'open' | 'events' | 'newest_at' | 'schema', number>>(STATUS),
+        db.read<Record<'total' | 'open' | 'events' | 'newest_at' | 'oldest_at' | 'schema', number>>(STATUS),
         notes.ledgerId(),
         notes.notes(),
       ]);
-      const { total, open, events, newest_at, schema } = rows[0]!;
+      const { total, open, events, newest_at, oldest_at, schema } = rows[0]!;
       const problem = problemOf(schema);
       const writable = problem === null;
-      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, schema, writable, problem, verification, anchor };
+      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, oldest_at, schema, writable, problem, verification, anchor };
     },
     key() {
       key ??= db.read<{ key: Buffer }>('SELECT key FROM ledger_key').then(([row]) => new Uint8Array(row!.key));

@@ -2,6 +2,7 @@ import type { RunHistory } from '../../history/search.ts';
 import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { UntoldRuns } from '../../runs/untold.ts';
+import type { LedgerUpkeep } from '../../runs/upkeep.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,6 +15,7 @@ import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
 import { createUntold } from './untold.ts';
+import { createUpkeep } from './upkeep.ts';
 import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
@@ -26,6 +28,7 @@ export interface OpenLedger {
   history: RunHistory;
   trail: Trail;
   check: LedgerCheck;
+  upkeep: LedgerUpkeep;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -58,6 +61,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     history: createHistory(db),
     trail: createTrail(db),
     check: createCheck(db),
+    upkeep: createUpkeep(db),
     watch,
     async close() {
       withdrawals.close();

@@ -144,12 +144,13 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
     `SELECT (SELECT count(*) FROM runs) AS total,
             (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
             (SELECT coalesce(max(seq), 0) FROM events) AS events,
-            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at`,
+            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
+            (SELECT at FROM events ORDER BY seq LIMIT 1) AS oldest_at`,
   );
   const notes = createNotes(db);
   return () => {
     const { verification, anchor } = notes.notes();
-    const { total, open, events, newest_at } = counts.get() as Record<string, number | null>;
+    const { total, open, events, newest_at, oldest_at } = counts.get() as Record<string, number | null>;
     return {
       id: notes.ledgerId(),
       kind: 'sqlite',
@@ -157,6 +158,7 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
       runs: { total: total ?? 0, open: open ?? 0 },
       events: events ?? 0,
       newest_at: newest_at ?? null,
+      oldest_at: oldest_at ?? null,
       schema,
       writable,
       problem,

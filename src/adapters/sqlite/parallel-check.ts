@@ -68,5 +68,7 @@ function reportOf(state: State, pieces: readonly SoundPiece[]): VerifyReport {
     findings_total: 0,
     erased: pieces.flatMap(({ erased }) => erased).sort((a, b) => a.seq - b.seq),
     erased_total: sum('erased_total'),
+    pruning: null,
+    from: 0,
   };
 }

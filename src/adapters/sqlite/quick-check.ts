@@ -6,6 +6,7 @@ import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
 import { checkRun } from '../../runs/verify-projection.ts';
 import { checkFile } from './check.ts';
 import { checkTrail } from './check-trail.ts';
+import { readPruned } from './prune.ts';
 import { projector } from './projection.ts';
 import { storedRuns } from './stored-runs.ts';
 
@@ -19,13 +20,15 @@ export interface Division {
   bounds: string[];
 }
 
-/** Null: there are private values where no event is. */
+/** Null: there are private values where no event is, or the beginning was pruned. */
 export function divide(db: Database, runs_in_piece: number): Division | null {
   return inSnapshot(db, () => {
     const last = number(db, 'SELECT coalesce(max(seq), 0) FROM events');
     const strays = number(db, `SELECT count(*) FROM event_private WHERE seq < 1`);
     const beyond = number(db, 'SELECT coalesce(max(seq), 0) FROM event_private');
     if (strays > 0 || beyond > last) return null;
+    const { pruning, rollups } = readPruned(db);
+    if (pruning !== null || rollups.length > 0) return null;
     const bounds = db
       .prepare('SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs) WHERE n % ? = 0')
       .pluck()

@@ -1,12 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import type { UpkeepProgress } from '../../runs/upkeep.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
 import type { KnownState } from '../../runs/verify.ts';
 import { verify } from './check.ts';
+import { backup } from './backup.ts';
+import { clean } from './clean.ts';
+import { createErasure } from './erase.ts';
 import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
+import { createPruning } from './prune.ts';
 import { createSyncHistory } from './search.ts';
 import { createSyncTrail } from './trail.ts';
 import type { Answer, Call, Post } from './rpc.ts';
@@ -41,6 +46,10 @@ function methods(): Record<string, Method> {
         untoldTold: untold.told,
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
+        ...createErasure(ledger, report),
+        ...createPruning(ledger, report),
+        clean: () => clean(ledger, report),
+        backup: (file: string) => backup(ledger.db, file),
         divide: (runs: number) => divide(ledger.db, runs),
         checkOwnEvents: () => checkOwnEvents(ledger.db),
         isSoundFile: () => isSoundFile(ledger.db),
@@ -57,7 +66,7 @@ function methods(): Record<string, Method> {
 /** The call that is being answered: progress belongs to it. */
 let current = 0;
 
-function report(progress: Progress): void {
+function report(progress: Progress | UpkeepProgress): void {
   port.postMessage({ id: current, progress } satisfies Post);
 }
 

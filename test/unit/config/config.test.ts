@@ -46,6 +46,7 @@ describe('defaults', () => {
       home: '/home/ada/.polycrate/mcp',
       signingKeyFile: null,
       databaseUrl: null,
+      retentionMs: null,
       runMode: 'ask',
       executor: 'auto',
       image: null,
