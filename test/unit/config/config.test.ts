@@ -61,6 +61,7 @@ describe('defaults', () => {
       extraHosts: [],
       timezone: 'Europe/Berlin',
       environmentsFile: null,
+      trail: 'on',
       logLevel: 'info',
       dockerHost: null,
       userHome: '/home/ada',
