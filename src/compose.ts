@@ -25,8 +25,11 @@ import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
 import { recent } from './shared/recent.ts';
+import { createRedaction, type Redaction } from './shared/redact/redaction.ts';
+import { secretValues } from './shared/secrets.ts';
 import type { Services } from './tools/services.ts';
 import { tools } from './tools/index.ts';
+import { watched } from './workspaces/known.ts';
 
 /** Everything one process needs, wired; nothing has been opened, started or written yet. */
 export interface App {
@@ -49,13 +52,15 @@ export interface ComposeOptions {
 
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
-  const log = createStderrLog(config.logLevel);
+  const redaction = createRedaction();
+  redaction.learn('settings', { secrets: secretValues({ url: config.databaseUrl }), names: [] });
+  const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
   const records = recordsOf(config, log);
   const executors = executorsOf(config, log);
   const supervision = supervisionOf({ config, log, records, executors });
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
-  const services = servicesOf({ config, log, records, supervision, supervisor, detacher });
+  const services = servicesOf({ config, log, redaction, records, supervision, supervisor, detacher });
   return {
     config,
     log,
@@ -151,19 +156,29 @@ function supervisionOf({ config, log, records, executors }: SupervisionParts): S
 }
 
 interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
+  redaction: Redaction;
   supervision: SupervisionPorts;
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
 }
 
-function servicesOf({ config, log, records, supervision, supervisor, detacher }: ServiceParts): Services {
+function servicesOf({
+  config,
+  log,
+  redaction,
+  records,
+  supervision,
+  supervisor,
+  detacher,
+}: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
-  const store = createWorkspaceFiles({
+  const files = createWorkspaceFiles({
     roots: config.workspaceRoots,
     environmentsFile: config.environmentsFile,
     log,
   });
+  const store = watched(files, redaction);
   const start: StartPorts = {
     store,
     executor,
@@ -179,6 +194,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     detacher,
     ids: createIds(systemClock),
     host: hostFacts(),
+    redaction,
   };
   return {
     version: VERSION,
@@ -190,7 +206,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     leases: records.leases,
     history: records.history,
     trail: records.trail,
-    recorder: recorderOf({ config, records, log }),
+    recorder: recorderOf({ config, records, redaction, log }),
     toolNames: tools.map(({ name }) => name),
     watch: records.watch,
     logs: supervision.logs,
@@ -198,6 +214,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     settings,
     start,
     supervisor,
+    redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
@@ -208,12 +225,14 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
 function recorderOf({
   config,
   records,
+  redaction,
   log,
-}: Pick<ServiceParts, 'config' | 'records' | 'log'>): CallRecorder {
+}: Pick<ServiceParts, 'config' | 'records' | 'redaction' | 'log'>): CallRecorder {
   if (config.trail === 'off') return NO_TRAIL;
   return createCallRecorder({
     append: (event) => records.trail.append(event),
     key: () => records.ledger.key(),
+    redact: (text) => redaction.text(text),
     ids: createIds(systemClock),
     clock: systemClock,
     log,

@@ -7,11 +7,12 @@ import { parseCheckpoint, type Checkpoint } from '../runs/checkpoint.ts';
 import { verifyLedger, type Verification, type VerifyRequest } from '../runs/verify-ledger.ts';
 import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
+import { printed } from './printed.ts';
 import { asJson, asText } from './ledger-report.ts';
 import { showProgress } from './ledger-progress.ts';
 
 /** What scripts may rely on; 1 and 2 are those of the whole program. */
-export const EXIT = { sound: 0, tampered: 3, not_provable: 4 } as const;
+export const EXIT = { sound: 0, tampered: 3, not_provable: 4, printed: 3 } as const;
 
 export interface LedgerTask {
   verb: LedgerVerb;
@@ -26,6 +27,8 @@ export async function ledger(app: App, { verb, options }: LedgerTask): Promise<n
         return await verify(app, options);
       case 'checkpoint':
         return await checkpoint(app, options);
+      case 'printed':
+        return (await printed(app)) === 0 ? 0 : EXIT.printed;
     }
   } finally {
     await app.close();

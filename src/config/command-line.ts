@@ -36,6 +36,10 @@ const LEDGER_VERBS = {
     meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
     flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
   },
+  printed: {
+    meaning: 'Names the runs whose output had the secret on stdin. Ends with 0 none, 3 some.',
+    flags: {},
+  },
 } as const satisfies Record<string, Verb>;
 
 export type LedgerVerb = keyof typeof LEDGER_VERBS;

@@ -38,6 +38,13 @@ export interface Approval {
   at: number;
 }
 
+/** Known secrets that a log had before they were masked: keyed fingerprints, never the values. */
+export interface LogRedactions {
+  count: number;
+  values: number;
+  fingerprints: { fingerprint: string; times: number }[];
+}
+
 /**
  * One execution of one action (design.md section 4). Times are epoch milliseconds here and ISO 8601 UTC in
  * answers. Names are copies, never references, so that no deletion elsewhere changes history.
@@ -90,7 +97,13 @@ export interface ActionRun {
   } | null;
   plan_digest: string | null;
   pins: Pins | null;
-  log: { lines: number; bytes: number; sha256: string | null; gap: LogGap | null } | null;
+  log: {
+    lines: number;
+    bytes: number;
+    sha256: string | null;
+    gap: LogGap | null;
+    redactions?: LogRedactions | null;
+  } | null;
   api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
   source: RunSource;
   evidence: { authenticated: string[]; claimed: string[] };

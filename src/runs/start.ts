@@ -1,13 +1,14 @@
 import type { Decision } from '../actions/policy.ts';
 import type { Plan } from '../actions/plan.ts';
-import { AppError } from '../shared/errors.ts';
+import { AppError, messageOf } from '../shared/errors.ts';
 import { canonicalJson, sha256 } from '../shared/json.ts';
 import type { HostFacts, Ids } from '../shared/ports.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 import { addressOf } from '../workspaces/workspace.ts';
 import type { ActionRun, Principal, RunTrigger } from './action-run.ts';
 import { storeEnd } from './finish.ts';
 import { intentOf } from './intent.ts';
-import { packetOf, prepare, type PreparePorts, type Target } from './prepare.ts';
+import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
 import type { Intent, IntentRequest, LeaseGuard } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
 import type { CallEntry } from './trail.ts';
@@ -49,6 +50,7 @@ export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock'
   detacher: Detacher;
   ids: Ids;
   host: HostFacts;
+  redaction: Pick<Redaction, 'text'>;
 }
 
 export type Start =
@@ -58,8 +60,11 @@ export type Start =
   | { outcome: 'approval_needed'; plan: Plan; decision: Decision };
 
 /** Plans, asks the policy, records the intent, and only then starts it. The run then belongs to its supervisor. */
-export async function startRun(ports: StartPorts, request: StartRequest): Promise<Start> {
-  const { plan, decision, engine } = await prepare(ports, request);
+export async function startRun(ports: StartPorts, asked: StartRequest): Promise<Start> {
+  const { plan, decision, engine } = await prepare(ports, asked);
+  const redactions = await redactionsOf(ports, plan);
+  const { reason } = asked;
+  const request = { ...asked, reason: reason === undefined ? reason : ports.redaction.text(reason) };
   const idempotency = idempotencyOf(request, plan);
   const earlier = idempotency && (await ports.supervision.ledger.replay(idempotency, ports.clock.now()));
   if (earlier) return settled(earlier);
@@ -83,7 +88,7 @@ export async function startRun(ports: StartPorts, request: StartRequest): Promis
     stored = await store();
   }
   if (stored.outcome !== 'stored') return settled(stored);
-  await launch(ports, { plan, guard: { run_id: stored.run.id, fence: stored.fence } });
+  await launch(ports, { plan, redactions, guard: { run_id: stored.run.id, fence: stored.fence } });
   return { outcome: 'started', run: stored.run };
 }
 
@@ -141,8 +146,14 @@ function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Start {
   }
 }
 
-async function launch(ports: StartPorts, { plan, guard }: { plan: Plan; guard: LeaseGuard }): Promise<void> {
-  const packet = packetOf(ports, plan, guard.run_id);
+interface Launch {
+  plan: Plan;
+  redactions: readonly string[];
+  guard: LeaseGuard;
+}
+
+async function launch(ports: StartPorts, { plan, redactions, guard }: Launch): Promise<void> {
+  const packet = packetOf(ports, plan, { run_id: guard.run_id, redactions });
   if (ports.executor.adoptable) {
     void ports.supervisor.launch(guard, { kind: ports.executor.kind, packet });
     return;
@@ -151,9 +162,9 @@ async function launch(ports: StartPorts, { plan, guard }: { plan: Plan; guard: L
     await ports.detacher.detach([{ guard, packet }]);
   } catch (error) {
     const finished_at = ports.clock.now();
-    const reason = `not launched: its supervisor could not be started (${(error as Error).message})`;
+    const status_reason = `not launched: its supervisor could not be started (${ports.redaction.text(messageOf(error))})`;
     await storeEnd(ports.supervision, guard, {
-      status: 'failed', status_reason: reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
+      status: 'failed', status_reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
     }); // prettier-ignore
     await ports.supervision.leases.give(guard, 'delete');
   }

@@ -1,10 +1,9 @@
 import type { RunFile } from '../actions/launch-spec.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json.ts';
-import { cleanLine } from '../shared/clean-text.ts';
-import { createRedactor } from '../shared/secrets.ts';
 import type { Ending, Execution, Executor } from './executor.ts';
 import type { RunLogWriter } from './run-log.ts';
+import { createRunRedaction, type RunRedaction } from './run-redaction.ts';
 import { judge, storeEnd, type End } from './finish.ts';
 import {
   REDACTIONS_FILE,
@@ -22,13 +21,14 @@ export async function launchAndAttend(
 ): Promise<void> {
   const packet = run.packet!;
   const { run_id } = run.guard;
+  const redaction = createRunRedaction(packet.redactions);
   let writer: RunLogWriter | null = null;
   try {
     await provideImage(executor, packet, run.abort.signal);
     if (run.handOn.signal.aborted) return;
     if (run.stopping) return await endUnlaunched(ports, run, 'cancelled', 'cancelled before it started');
     [writer] = await Promise.all([
-      ports.logs.open(run_id, { replay: false, clean: cleaner(packet.redactions) }),
+      ports.logs.open(run_id, { replay: false, clean: redaction.clean }),
       ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
     ]);
     // No await between this look and the start: a run is either passed on unstarted, or started here.
@@ -46,12 +46,12 @@ export async function launchAndAttend(
       ports,
       run,
       status,
-      run.stopping ? 'cancelled before it started' : reasonOf(error),
+      run.stopping ? 'cancelled before it started' : redaction.text(reasonOf(error)),
     );
   }
   run.packet = null;
   if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
-  await attend(ports, run, { execution: run.execution, writer, event: 'run_started' });
+  await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_started' });
 }
 
 function isEngineGone(error: unknown): boolean {
@@ -64,11 +64,6 @@ function reasonOf(error: unknown): string {
 
 function redactionsFile({ redactions }: LaunchPacket): RunFile {
   return { name: REDACTIONS_FILE, content: JSON.stringify(redactions) };
-}
-
-export function cleaner(redactions: readonly string[]): (line: string) => string {
-  const redact = createRedactor(redactions);
-  return (line) => redact(cleanLine(line));
 }
 
 async function provideImage(
@@ -103,6 +98,7 @@ async function endUnlaunched(
 interface Attended {
   execution: Execution;
   writer: RunLogWriter;
+  redaction: RunRedaction;
   event: 'run_started' | 'run_adopted';
 }
 
@@ -110,7 +106,7 @@ interface Attended {
 export async function attend(
   ports: SupervisionPorts,
   run: Supervised,
-  { execution, writer, event }: Attended,
+  { execution, writer, redaction, event }: Attended,
 ): Promise<void> {
   // What is over already has one event instead of two; the wait for a second durable write would be the caller's.
   const started =
@@ -130,7 +126,8 @@ export async function attend(
   }
   const [log, told] = await Promise.all([writer.close(), started]);
   if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
-  const end = { ...endOf(execution, ending, run), log };
+  const error = ending.error && redaction.text(ending.error);
+  const end = { ...endOf(execution, { ...ending, error }, run), log, printed: redaction.printed };
   const stored = await storeEnd(ports, run.guard, told ? end : { ...end, execution: whatRan(execution) });
   if (stored) await cleanUp(ports, run);
 }

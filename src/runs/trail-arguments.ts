@@ -1,6 +1,7 @@
-import { cleanLine } from '../shared/clean-text.ts';
 import type { Json } from '../shared/json.ts';
-import { createRedactor, maskSecrets, secretValues } from '../shared/secrets.ts';
+import { createRedactor } from '../shared/redact/redactor.ts';
+import { redactText } from '../shared/redact/text.ts';
+import { maskSecrets, secretValues } from '../shared/secrets.ts';
 
 /** Characters of one text, and of all names and texts of one call together. */
 const LONGEST = 500;
@@ -8,21 +9,24 @@ const STORED_CHARACTERS = 4_000;
 const MOST_MEMBERS = 50;
 const DEEPEST = 8;
 
-/** Arguments as the trail keeps them: secrets masked, cleaned like all foreign text, bounded. */
-export function storedArguments(given: Json): Json {
-  const redact = createRedactor(secretValues(given));
-  return shortened(maskSecrets(given) as Json, STORED_CHARACTERS, (text) => cleanLine(redact(text)));
+/** Arguments as the trail keeps them: what they and `redact` know as secrets masked, cleaned, bounded. */
+export function storedArguments(given: Json, redact: (text: string) => string): Json {
+  const own = createRedactor(secretValues(given));
+  return shortened(maskSecrets(given) as Json, STORED_CHARACTERS, (text) => redact(redactText(own, text)));
 }
 
 /** The same value with at most about that many characters; what was left out is marked where it was. */
 export function shortened(value: Json, characters: number, clean = (text: string): string => text): Json {
   let left = characters;
   const cut = (text: string): string => {
-    const kept = clean(text.slice(0, 2 * LONGEST)).slice(0, Math.max(0, Math.min(left, LONGEST)));
+    const read = clean(text.slice(0, 2 * LONGEST));
+    // A secret that the reading ended within is not known as one, and what was masked before it moves it forward.
+    const sure = text.length > 2 * LONGEST ? read.length - LONGEST : read.length;
+    const kept = read.slice(0, Math.max(0, Math.min(left, LONGEST, sure)));
     left -= kept.length;
-    const gone = text.length - kept.length;
-    return text.length > 2 * LONGEST || kept.length < clean(text).length ? `${kept}… (${gone} more characters)` : kept;
-  }; // prettier-ignore
+    if (text.length <= 2 * LONGEST && kept.length === read.length) return kept;
+    return `${kept}… (${text.length - kept.length} more characters)`;
+  };
   const shorten = (part: Json, depth: number): Json => {
     if (typeof part === 'string') return cut(part);
     if (typeof part !== 'object' || part === null) {

@@ -42,13 +42,16 @@ export interface CallsEvent extends LedgerEvent {
 }
 
 /** A batch of calls as one event. `key`: the ledger's, so that no digest can be guessed backwards. */
-export function callsEvent(calls: readonly Call[], { at, key }: { at: number; key: Uint8Array }): CallsEvent {
+export function callsEvent(
+  calls: readonly Call[],
+  { at, key, redact }: { at: number; key: Uint8Array; redact: (text: string) => string },
+): CallsEvent {
   const members = calls.flatMap(({ principal, client, sent }, position): [string, Json][] => {
     const given = JSON.parse(sent) as Json;
     return [
       [`${position}.principal`, principal && { ...principal }],
       [`${position}.client`, client && { ...client }],
-      [`${position}.arguments`, storedArguments(given)],
+      [`${position}.arguments`, storedArguments(given, redact)],
       [`${position}.arguments_digest`, keyedDigest(key, given)],
     ];
   });

@@ -14,6 +14,8 @@ const RETRY_MS = 5_000;
 export interface TrailPorts {
   append(event: CallsEvent): Promise<void>;
   key(): Promise<Uint8Array>;
+  /** Arguments without the secrets that this server knows. */
+  redact(text: string): string;
   ids: Ids;
   clock: Clock;
   log: Log;
@@ -68,7 +70,11 @@ export function createCallRecorder(ports: TrailPorts): CallRecorder {
   let waiting = false;
 
   const eventOf = async (batch: Batch, last: Call[] = []): Promise<CallsEvent> =>
-    callsEvent([...batch.calls(), ...last], { at: clock.now(), key: await ports.key() });
+    callsEvent([...batch.calls(), ...last], {
+      at: clock.now(),
+      key: await ports.key(),
+      redact: ports.redact,
+    });
   const stored = (): void => {
     if (problem !== null) log('info', 'calls are recorded again');
     problem = null;

@@ -87,6 +87,18 @@ export function createChainCheck({ from, known, found, erased }: ChainTask): Cha
   };
 }
 
+/** The names of erased values of an event that is what was hashed and committed to; null: it is not. */
+export function soundEvent(event: StoredEvent, values: readonly StoredValue[]): string[] | null {
+  const commitments = commitmentsOf(event);
+  if (!commitments || !isJsonObject(event.facts) || storedHash(event) !== event.hash) return null;
+  const intact = (value: StoredValue): boolean =>
+    Object.hasOwn(commitments, value.name) && isIntact(value, commitments[value.name]);
+  if (!values.every(intact)) return null;
+  const names = Object.keys(commitments);
+  if (names.length === values.length) return [];
+  return names.filter((name) => !values.some((value) => value.name === name));
+}
+
 /** Puts what it should be in the place of one field after the other, until the hash is right again. */
 function suspect(
   event: StoredEvent,

@@ -4,6 +4,7 @@ import {
   type McpServer,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import { cleanLine } from '../shared/clean-text.ts';
 import type { Caller } from '../runs/start.ts';
 
 /** Who asks. Modern clients say which program they are with each request, older ones once. */
@@ -11,8 +12,8 @@ export function callerOf(server: McpServer, ctx: ServerContext, principal: Calle
   const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as
     Implementation | undefined;
   const client = info && {
-    name: String(info.name).slice(0, 200),
-    version: String(info.version).slice(0, 100),
+    name: cleanLine(String(info.name)).slice(0, 200),
+    version: cleanLine(String(info.version)).slice(0, 100),
   };
   return { principal, client: client ?? null };
 }

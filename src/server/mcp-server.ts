@@ -109,21 +109,22 @@ async function callTool(
 ): Promise<CallToolResult | InputRequiredResult> {
   parts.onFirstCall();
   const caller = callerOf(server, ctx, parts.principal);
-  const { recorder } = parts.services;
+  const { recorder, redaction } = parts.services;
   try {
     const result = await recordCall(recorder, { tool: tool.name, given: args, caller }, (entry) =>
       runTool(parts, server, { tool, args, ctx, caller, entry }),
     );
-    return 'question' in result ? result.question : answer(result.data, warningOf(recorder.standing()));
+    if ('question' in result) return result.question;
+    return answer(redaction, result.data, warningOf(recorder.standing()));
   } catch (error) {
     const warning = warningOf(recorder.standing());
-    if (error instanceof AppError) return failure(error, warning);
+    if (error instanceof AppError) return failure(redaction, error, warning);
     parts.log('error', 'a call failed unexpectedly', {
       tool: tool.name,
       error: messageOf(error),
       stack: stackOf(error),
     });
-    return failure(internal(), warning);
+    return failure(redaction, internal(), warning);
   }
 }
 
@@ -139,7 +140,7 @@ async function runTool(
   const data = await tool.run(services, input as never, {
     caller,
     signal: ctx.mcpReq.signal,
-    progress: progressOf(ctx),
+    progress: progressOf(ctx, services.redaction),
     consent: consentOf(ctx, call, principal.display),
     entry,
   });
@@ -147,7 +148,8 @@ async function runTool(
     return { value: { data }, outcome: 'answered', run_id: runIdOf(data), reads: tool.effect === 'reads' };
   }
   if (!canAsk(server, ctx)) throw cannotAsk(data.ask);
-  const question = await askHuman(approvals, { ctx, call, ask: data.ask, now: services.clock.now() });
+  const { clock, redaction } = services;
+  const question = await askHuman(approvals, { ctx, call, ask: data.ask, now: clock.now(), redaction });
   return { value: { question }, outcome: 'asked', reads: false };
 }
 

@@ -42,6 +42,7 @@ type Read = (
  * empty answer.
  */
 function reader(server: McpServer, { services, principal }: ResourceParts): Read {
+  const { redaction } = services;
   return async (uri, ctx, load) => {
     const caller = callerOf(server, ctx, principal);
     const call = { tool: 'resource', given: { uri: uri.href }, caller };
@@ -49,7 +50,8 @@ function reader(server: McpServer, { services, principal }: ResourceParts): Read
       const value = await recordCall(services.recorder, call, async () => {
         return { value: await load(), outcome: 'answered', reads: true };
       });
-      return contentsOf(uri, value, warningOf(services.recorder.standing()));
+      const shown = typeof value === 'string' ? redaction.text(value) : redaction.json(value);
+      return contentsOf(uri, shown, warningOf(services.recorder.standing()));
     } catch (error) {
       if (error instanceof AppError) throw new ResourceNotFoundError(uri.href);
       throw error;

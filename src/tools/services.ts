@@ -8,6 +8,7 @@ import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
 import type { CallRecorder } from '../runs/trail.ts';
 import type { Clock } from '../shared/ports.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
 
@@ -30,6 +31,7 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  redaction: Redaction;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];
   /** As of a few seconds ago at the most. */

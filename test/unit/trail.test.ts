@@ -39,6 +39,7 @@ beforeEach(() => {
       stored.push(event);
     },
     key: async () => new Uint8Array(32),
+    redact: (text) => text,
     ids: createIds(clock),
     clock,
     log: () => undefined,

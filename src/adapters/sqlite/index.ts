@@ -5,12 +5,13 @@ import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
+import { verifySideBySide, verifyThreads } from './parallel-check.ts';
 import { createRpc } from './rpc.ts';
 import type { SyncPage } from './search.ts';
 
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
- * one reads; each opens the file when first called. A verification has a third one. `worker` is the built `ledger-worker.js`.
+ * one reads; each opens the file when first called. A verification has threads of its own. `worker` is the built `ledger-worker.js`.
  */
 export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): Records {
   const listeners = new Set<() => void>();
@@ -19,7 +20,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
   };
   const writer = createRpc(worker, home, changed);
   const reader = createRpc(worker, home, changed);
-  const checker = createRpc(worker, home, changed);
+  const checkers = Array.from({ length: verifyThreads() }, () => createRpc(worker, home, changed));
   const memory = createMemory(home);
   const recall = <T>(method: string, ...args: unknown[]): Promise<T> =>
     memory.recall(JSON.stringify([method, ...args]), () => reader.call<T>(method, ...args));
@@ -79,8 +80,9 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       },
     },
     check: {
-      verify(task, onProgress = () => undefined) {
-        return checker.follow('verify', [task], onProgress);
+      async verify(task, onProgress = () => undefined) {
+        const sound = task.from ? null : await verifySideBySide(checkers, task, onProgress);
+        return sound ?? (await checkers[0]!.follow('verify', [task], onProgress));
       },
       async id() {
         refuseAbsent(home);
@@ -91,7 +93,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     },
     async close() {
       memory.close();
-      await Promise.all([writer.close(), reader.close(), checker.close()]);
+      await Promise.all([writer.close(), reader.close(), ...checkers.map((checker) => checker.close())]);
     },
   };
 }

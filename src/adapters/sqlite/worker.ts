@@ -1,7 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import type { KnownState } from '../../runs/verify.ts';
 import { verify } from './check.ts';
+import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
@@ -36,6 +38,11 @@ function methods(): Record<string, Method> {
         leaseGive: leases.give,
         ...createNotes(ledger.db),
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
+        divide: (runs: number) => divide(ledger.db, runs),
+        checkOwnEvents: () => checkOwnEvents(ledger.db),
+        isSoundFile: () => isSoundFile(ledger.db),
+        followLinks: (task: { last: number; known: KnownState[] }) => followLinks(ledger.db, task),
+        checkPiece: (scope: Parameters<typeof checkPiece>[1]) => checkPiece(ledger.db, scope),
         watch,
         close,
       },
