@@ -1,69 +1,13 @@
 import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
-import Sqlite, { type Database } from 'better-sqlite3';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
 import { verify } from '../../src/adapters/sqlite/check.ts';
 import { GENESIS, linkHash, type StoredEvent } from '../../src/runs/chain.ts';
-import type { Finding, VerifyReport } from '../../src/runs/verify.ts';
-import { tempFolder } from '../support/mcp.ts';
-import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
-import { storeHistory } from './ledger-history.ts';
+import {
+  agreed, columnsOf, copy, events, located, original, runs, set, tampered, useHistory,
+} from './ledger-tampering.ts'; // prettier-ignore
 
-// Somebody with the file and its schema in hand: triggers go, rows change, triggers come back.
-
-let home: Awaited<ReturnType<typeof tempFolder>>;
-let original: string;
-let copy: string;
-let events: StoredEvent[];
-let runs: string[];
-
-beforeAll(async () => {
-  home = await tempFolder('mutation');
-  runs = await storeHistory(home.path);
-  [original, copy] = [join(home.path, 'original.db'), join(home.path, 'copy.db')];
-  const db = new Sqlite(join(home.path, 'ledger.db'));
-  db.exec(`VACUUM INTO '${original}'`);
-  events = db.prepare('SELECT * FROM events ORDER BY seq').all() as StoredEvent[];
-  db.close();
-});
-afterAll(() => home.remove());
-
-interface Outcome extends VerifyReport {
-  /** What the second verifier says, places only. */
-  again: { what: string; seq: number }[];
-}
-
-function tampered(change: (db: Database) => void): Outcome {
-  copyFileSync(original, copy);
-  const db = new Sqlite(copy);
-  try {
-    db.pragma('synchronous = OFF');
-    const triggers = db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").all() as any[];
-    for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-    change(db);
-    for (const { sql } of triggers) db.exec(sql);
-    const report = verify(db, { from: null, known: [] }, () => undefined);
-    return { ...report, again: verifyAgain(copy) };
-  } finally {
-    db.close();
-  }
-}
-
-const set =
-  (table: string, column: string, where: string, value: unknown) =>
-  (db: Database): void => {
-    const { changes } = db.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${where}`).run(value);
-    if (changes !== 1) throw new Error(`${changes} rows changed`);
-  };
-
-/** Found, and said where; `fields` also says which. */
-function located(outcome: Outcome, place: Partial<Finding>): void {
-  expect(outcome.findings).toContainEqual(expect.objectContaining(place));
-}
-
-function agreed({ again }: Outcome, ...seqs: number[]): void {
-  expect(again.map(({ seq }) => seq)).toEqual(expect.arrayContaining(seqs));
-}
+useHistory();
 
 describe('an untouched ledger', () => {
   it('has every kind of event and is in order', () => {
@@ -324,53 +268,6 @@ describe('tables that are derived', () => {
   });
 });
 
-describe('the table of calls', () => {
-  it('every column of every row', () => {
-    for (const field of columnsOf('calls').filter((name) => !['seq', 'position'].includes(name))) {
-      for (const position of [0, 1]) {
-        const value = ['at', 'duration_ms'].includes(field) ? 424242 : 'x';
-        const outcome = tampered(set('calls', field, `position = ${position}`, value));
-        located(outcome, { fault: 'row_changed', seq: batch().seq, table: 'calls', field });
-        agreed(outcome, batch().seq);
-      }
-    }
-  });
-
-  it('rows that are gone, moved or added', () => {
-    const { seq } = batch();
-    const gone = tampered((db) => db.exec('DELETE FROM calls WHERE position = 1'));
-    located(gone, { fault: 'row_missing', seq, table: 'calls' });
-    agreed(gone, seq);
-    for (const other of [seq - 1, 999, -1]) {
-      const moved = tampered((db) => db.exec(`UPDATE calls SET seq = ${other}`));
-      located(moved, { fault: 'row_missing', seq, table: 'calls' });
-      located(moved, { fault: 'row_unexpected', seq: other, table: 'calls' });
-      agreed(moved, seq, other);
-    }
-    const added = tampered(set('calls', 'position', 'position = 1', 2));
-    located(added, { fault: 'row_unexpected', seq, table: 'calls' });
-    agreed(added, seq);
-  });
-
-  it('what was erased in both places is no fault, what was left in the table is', () => {
-    const { seq } = batch();
-    const erase = "DELETE FROM event_private WHERE name IN ('0.principal', '0.arguments')";
-    const columns = 'subject = NULL, display = NULL, principal = NULL, arguments = NULL';
-    const outcome = tampered((db) => db.exec(`${erase}; UPDATE calls SET ${columns} WHERE position = 0`));
-    expect(outcome).toMatchObject({ findings: [], again: [] });
-    expect(outcome.erased).toEqual([{ seq, run_id: '', names: ['0.arguments', '0.principal'] }]);
-    const left = tampered((db) => db.exec(erase));
-    for (const field of ['subject', 'display', 'principal', 'arguments']) {
-      located(left, { fault: 'row_changed', seq, table: 'calls', field });
-    }
-    agreed(left, seq);
-  });
-});
-
-function batch(): StoredEvent {
-  return events.find(({ kind }) => kind === 'calls_recorded')!;
-}
-
 describe('the file', () => {
   it('without its triggers', () => {
     const outcome = tampered((db) => {
@@ -400,13 +297,6 @@ describe('the file', () => {
     located(outcome, { fault: 'storage' });
   });
 });
-
-function columnsOf(table: string): string[] {
-  const db = new Sqlite(original, { readonly: true });
-  const names = (db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name);
-  db.close();
-  return names;
-}
 
 function flipped(hash: string): string {
   return `${hash.startsWith('f') ? 'e' : 'f'}${hash.slice(1)}`;
