@@ -47,8 +47,11 @@ export function commitAll(members: JsonObject): {
   values: { name: string; salt: Buffer; value: string }[];
 } {
   const commitments: Record<string, string> = {};
-  const values = Object.entries(members).map(([name, member]) => {
-    const salt = randomBytes(16);
+  const names = Object.keys(members);
+  const salts = randomBytes(16 * names.length);
+  const values = names.map((name, n) => {
+    const member = members[name]!;
+    const salt = salts.subarray(16 * n, 16 * (n + 1));
     commitments[name] = commitment(salt, member);
     return { name, salt, value: canonicalJson(member) };
   });

@@ -1,25 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RunHistory } from '../../src/history/search.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { ActionRun, RunEvent } from '../../src/runs/action-run.ts';
-import type { Intent, IntentRequest, LedgerWatch, RunLeases, RunLedger } from '../../src/runs/run-ledger.ts';
-import type { UntoldRuns } from '../../src/runs/untold.ts';
+import type { Intent, IntentRequest, RunLedger } from '../../src/runs/run-ledger.ts';
 import type { ProcessIdentity } from '../../src/shared/ports.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
-
-export interface Connected {
-  ledger: RunLedger;
-  leases: RunLeases;
-  untold: UntoldRuns;
-  history: RunHistory;
-  watch: LedgerWatch;
-  close(): Promise<void>;
-}
 
 /** One kind of ledger. A place is one empty ledger; every connection to it is independent of the others. */
 export interface LedgerKind {
   name: string;
   place(): Promise<{ at: string; remove(): Promise<void> }>;
-  connect(at: string): Connected;
+  connect(at: string): Records;
   /** Starts a process with a connection of its own that answers one call and then waits. */
   request(at: string, intent: IntentRequest): Promise<{ intent: Intent; kill(): Promise<void> }>;
 }
@@ -35,8 +25,8 @@ export function owner(pid: number): ProcessIdentity {
 export function ledgerContract(kind: LedgerKind): void {
   describe(`the ledger on ${kind.name}`, () => {
     let place: Awaited<ReturnType<LedgerKind['place']>>;
-    let open: Connected[];
-    const connect = (): Connected => {
+    let open: Records[];
+    const connect = (): Records => {
       const connected = kind.connect(place.at);
       open.push(connected);
       return connected;
@@ -246,7 +236,7 @@ export function ledgerContract(kind: LedgerKind): void {
     });
 
     describe('leases', () => {
-      const lease = async ({ ledger }: Connected): Promise<{ run_id: string; fence: number }> => {
+      const lease = async ({ ledger }: Records): Promise<{ run_id: string; fence: number }> => {
         const intent = intentFor({ requested_at: NOW });
         await ledger.request({ ...intent, lease: { ...intent.lease, owner: owner(1), expires_at: NOW } });
         return { run_id: intent.event.run_id, fence: 1 };

@@ -27,6 +27,7 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
       .prepare('SELECT DISTINCT seq FROM event_private WHERE seq NOT IN (SELECT seq FROM events)')
       .all();
     faults.push(...strays.map(({ seq }) => ({ what: 'added', seq })));
+    faults.push(...callFaults(db));
     if (checkpoint) {
       const ledger = db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
       faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }));
@@ -116,6 +117,34 @@ function privateFaults(db, { seq, commitments: text }) {
     const right = createHmac('sha256', salt).update(value, 'utf8').digest('hex');
     return right === commitments[name] ? [] : [{ what: 'private', seq }];
   });
+}
+
+/** Rows of `calls` that are not what the events of kind `calls_recorded` say. */
+function callFaults(db) {
+  const right = new Map();
+  for (const { seq, facts } of db.prepare("SELECT * FROM events WHERE kind = 'calls_recorded'").all()) {
+    const values = db.prepare('SELECT name, value FROM event_private WHERE seq = ?').all(seq);
+    const value = (name) => {
+      const text = values.find((one) => one.name === name)?.value;
+      return text === undefined || text === 'null' ? null : text;
+    };
+    const calls = spelledCanonically(facts)?.calls;
+    for (const [n, call] of (Array.isArray(calls) ? calls : []).entries()) {
+      const principal = JSON.parse(value(`${n}.principal`)) ?? {};
+      const texts = ['principal', 'client', 'arguments'].map((name) => value(`${n}.${name}`));
+      const names = [principal.subject, principal.display].map((name) => name?.toLowerCase() ?? null);
+      const members = ['id', 'at', 'tool', 'outcome', 'code', 'duration_ms', 'run_id'];
+      const row = [...members.map((name) => call[name] ?? null), ...names, ...texts];
+      right.set(`${seq} ${n}`, { seq, row: JSON.stringify(row) });
+    }
+  }
+  const faults = [];
+  for (const { seq, position, ...row } of db.prepare('SELECT * FROM calls').all()) {
+    const place = `${seq} ${position}`;
+    if (right.get(place)?.row !== JSON.stringify(Object.values(row))) faults.push({ what: 'call', seq });
+    right.delete(place);
+  }
+  return [...faults, ...[...right.values()].map(({ seq }) => ({ what: 'call missing', seq }))];
 }
 
 /** The object, or null if the text is no object or is spelt otherwise than it must be. */
