@@ -36,6 +36,7 @@ export interface App {
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
+  archive: Records['archive'];
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -68,6 +69,7 @@ export function compose({ config, flags }: ComposeOptions): App {
       clock: systemClock,
       log,
     },
+    archive: records.archive,
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,

@@ -7,6 +7,7 @@ import { parseCheckpoint, type Checkpoint } from '../runs/checkpoint.ts';
 import { verifyLedger, type Verification, type VerifyRequest } from '../runs/verify-ledger.ts';
 import { canonicalJson } from '../shared/json.ts';
 import { AppError, codeOf, messageOf } from '../shared/errors.ts';
+import { checkBundle, exportRuns, importRuns } from './ledger-bundle.ts';
 import { asJson, asText } from './ledger-report.ts';
 import { showProgress } from './ledger-progress.ts';
 
@@ -15,17 +16,24 @@ export const EXIT = { sound: 0, tampered: 3, not_provable: 4 } as const;
 
 export interface LedgerTask {
   verb: LedgerVerb;
+  args: readonly string[];
   options: Readonly<Record<string, string>>;
 }
 
 /** Work on the whole ledger, for operators and auditors. Answers the exit code. */
-export async function ledger(app: App, { verb, options }: LedgerTask): Promise<number> {
+export async function ledger(app: App, { verb, args, options }: LedgerTask): Promise<number> {
   try {
     switch (verb) {
       case 'verify':
         return await verify(app, options);
       case 'checkpoint':
         return await checkpoint(app, options);
+      case 'export':
+        return await exportRuns(app, options);
+      case 'verify-bundle':
+        return await checkBundle(app, args[0]!, options);
+      case 'import':
+        return await importRuns(app, args[0]!, options);
     }
   } finally {
     await app.close();
@@ -41,7 +49,7 @@ async function verify(app: App, { anchor, incremental, json }: LedgerTask['optio
   return EXIT[verification.result];
 }
 
-async function check({ verification }: App, request: VerifyRequest): Promise<Verification> {
+export async function check({ verification }: App, request: VerifyRequest): Promise<Verification> {
   const progress = showProgress(process.stderr);
   try {
     return await verifyLedger(verification, { ...request, onProgress: progress.show });
@@ -61,11 +69,7 @@ async function checkpoint(app: App, { out }: LedgerTask['options']): Promise<num
     process.stderr.write('No checkpoint was made: it would vouch for a ledger that is not in order.\n');
     return EXIT.tampered;
   }
-  if (!verification.checkpoint) {
-    throw new AppError('configuration', 'there is no private key here to sign a checkpoint with', {
-      next: 'name it with POLYCRATE_MCP_SIGNING_KEY_FILE',
-    });
-  }
+  if (!verification.checkpoint) throw noPrivateKey();
   await handOut(verification.checkpoint, file);
   const { at, size } = verification.checkpoint;
   await app.verification.check.note({ anchor: { at, size, file } });
@@ -78,6 +82,12 @@ async function checkpoint(app: App, { out }: LedgerTask['options']): Promise<num
     process.stderr.write(`${file} lies in the data folder: there it is lost or replaced with the ledger.\n`);
   }
   return EXIT.sound;
+}
+
+export function noPrivateKey(): AppError {
+  return new AppError('configuration', 'there is no private key here to sign a checkpoint with', {
+    next: 'name it with POLYCRATE_MCP_SIGNING_KEY_FILE',
+  });
 }
 
 async function handOut(signed: Checkpoint, file: string | null): Promise<void> {
@@ -106,6 +116,6 @@ async function liesWithin(file: string, folder: string): Promise<boolean> {
   return `${inner}${sep}`.startsWith(`${outer}${sep}`);
 }
 
-function isOn(option: string | undefined): boolean {
+export function isOn(option: string | undefined): boolean {
   return option !== undefined && option !== 'false';
 }

@@ -7,11 +7,15 @@ import { flagOf, SETTINGS } from './settings.ts';
 interface OwnFlag {
   value: string | null;
   meaning: string;
+  /** May be given several times; the values are joined with line breaks. */
+  many?: true;
 }
 
 /** What a command can do, for commands that can do several things. */
 export interface Verb {
   meaning: string;
+  /** What it takes besides flags, exactly one. */
+  argument?: string;
   flags: Readonly<Record<string, OwnFlag>>;
 }
 
@@ -21,6 +25,44 @@ interface CommandEntry {
   /** The first argument is one of these, each with flags of its own. */
   verbs?: Readonly<Record<string, Verb>>;
 }
+
+const several = (value: string, meaning: string) => ({ value, meaning, many: true }) as const;
+const KEY = { value: 'FILE', meaning: "The ledger's public key (PEM), as its owner gave it to you." };
+
+const BUNDLE_VERBS = {
+  export: {
+    meaning:
+      'Writes chosen runs with their proofs into a folder, signed, for an auditor. Ends with 0 written, 3 tampered.',
+    flags: {
+      out: { value: 'FILE', meaning: 'The folder to make.' },
+      run: several('ID', 'This run; may be given several times, as each filter below.'),
+      organization: several('NAME', 'Runs of this organization.'),
+      workspace: several('NAME', 'Runs in this workspace.'),
+      environment: several('NAME', 'Runs in this environment.'),
+      block: several('NAME', 'Runs of this block.'),
+      action: several('NAME', 'Runs of this action.'),
+      status: several('STATUS', 'Runs that ended so.'),
+      user: several('NAME', 'Runs of this person.'),
+      since: { value: 'TIME', meaning: 'Runs that started then or later: ISO 8601, 2026-10, 7d.' },
+      until: { value: 'TIME', meaning: 'Runs that started before.' },
+      logs: { value: null, meaning: 'With the logs of the runs.' },
+      'without-people': { value: null, meaning: 'Without names and texts of people; all of it can still be verified.' },
+      json: { value: null, meaning: 'Prints the manifest as JSON.' },
+    },
+  },
+  'verify-bundle': {
+    meaning:
+      'Checks an exported bundle without a ledger. Ends with 0 sound, 3 tampered, 4 key unknown, 1 could not check.',
+    argument: 'FOLDER',
+    flags: { key: KEY, json: { value: null, meaning: 'Prints the result as JSON.' } },
+  },
+  import: {
+    meaning:
+      'Brings the runs of a bundle into this ledger as history. Ends with 0 done, 3 tampered, 4 key unknown; with 3 and 4 nothing was imported.',
+    argument: 'FOLDER',
+    flags: { key: KEY, json: { value: null, meaning: 'Prints the result as JSON.' } },
+  },
+} as const satisfies Record<string, Verb>; // prettier-ignore
 
 const LEDGER_VERBS = {
   verify: {
@@ -36,6 +78,7 @@ const LEDGER_VERBS = {
     meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
     flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
   },
+  ...BUNDLE_VERBS,
 } as const satisfies Record<string, Verb>;
 
 export type LedgerVerb = keyof typeof LEDGER_VERBS;
@@ -114,7 +157,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
     if (token.kind !== 'option') continue;
-    (isOwn(token.name) ? options : given)[token.name] = valueOf(token);
+    const target = isOwn(token.name) ? options : given;
+    const before = OWN_FLAGS[token.name]?.many ? target[token.name] : undefined;
+    target[token.name] = before === undefined ? valueOf(token) : `${before}\n${valueOf(token)}`;
   }
   const { 'env-file': envFile = null, help, version, ...flags } = given;
   const plain = { args: words.slice(1), verb: null, options: {}, flags, envFile };
@@ -192,7 +237,10 @@ function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): 
     throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
   }
   refuseOptions(`${command} ${verb}`, options, entry.flags);
-  refuseArguments(`${command} ${verb}`, args);
+  if (entry.argument === undefined) refuseArguments(`${command} ${verb}`, args);
+  else if (args.length !== 1) {
+    throw new AppError('configuration', `${command} ${verb} takes exactly one ${entry.argument}.`);
+  }
   return { verb, args };
 }
 

@@ -62,8 +62,8 @@ export function helpText(): string {
 }
 
 function verbLines(command: string, verbs: Readonly<Record<string, Verb>>): string[] {
-  return Object.entries(verbs).flatMap(([verb, { meaning, flags }]) => [
-    line(`${command} ${verb}`, meaning),
+  return Object.entries(verbs).flatMap(([verb, { meaning, argument = '', flags }]) => [
+    line(`${command} ${verb} ${argument}`.trim(), meaning),
     ...Object.entries(flags).map(([flag, { value, meaning: about }]) =>
       line(`  --${flag}${value === null ? '' : ` ${value}`}`, about),
     ),

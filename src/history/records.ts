@@ -1,3 +1,4 @@
+import type { LedgerArchive } from '../runs/archive.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
@@ -9,5 +10,6 @@ export interface Records {
   history: RunHistory;
   watch: LedgerWatch;
   check: LedgerCheck;
+  archive: LedgerArchive;
   close(): Promise<void>;
 }

@@ -92,7 +92,17 @@ export interface ActionRun {
   log: { lines: number; bytes: number; sha256: string | null; gap: LogGap | null } | null;
   api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
   source: RunSource;
-  evidence: { authenticated: string[]; claimed: string[] };
+  /** `elsewhere`: the run was imported, and its own events and their proof lie in that ledger. */
+  evidence: { authenticated: string[]; claimed: string[]; elsewhere?: ProofElsewhere };
+}
+
+/** The checkpoint of another ledger that an imported run was proved under, and the digest of the bundle. */
+export interface ProofElsewhere {
+  ledger: string;
+  size: number;
+  root: string;
+  key_id: string;
+  bundle: string;
 }
 
 export const RUN_EVENT_KINDS = [
@@ -102,6 +112,8 @@ export const RUN_EVENT_KINDS = [
   'run_cancel_requested',
   'run_finished',
   'run_alias_added',
+  'run_imported', // a closed run of another ledger, whole
+  'bundle_imported', // where imported runs came from; about no run, so its `run_id` is ''
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
@@ -124,7 +136,8 @@ export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
 
 /** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
 export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  return foldEvent(structuredClone(run), event);
+  // The event too: a private member that reaches into an object of `facts` must not be written there.
+  return foldEvent(structuredClone(run), structuredClone(event));
 }
 
 /** The same in place, for who owns record and event. A closed record takes nothing but aliases. */

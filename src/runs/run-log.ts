@@ -57,4 +57,6 @@ export interface RunLogs {
   open(run_id: string, options: { replay: boolean; clean: (line: string) => string }): Promise<RunLogWriter>;
   /** Null: no log of this run is stored. */
   read(run_id: string, query: LogQuery): Promise<LogSlice | null>;
+  /** The bytes that the recorded digest is of, as they are stored; nothing if there is no log. */
+  bytes(run_id: string): AsyncIterable<Uint8Array>;
 }

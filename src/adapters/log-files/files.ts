@@ -31,6 +31,13 @@ export async function segmentsOf(head: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
+/** All that is stored of a log, as one stream. */
+export async function* bytesOf(head: string): AsyncGenerator<Uint8Array> {
+  for (const number of await segmentsOf(head)) {
+    yield* createReadStream(segmentFile(head, number)) as AsyncIterable<Buffer>;
+  }
+}
+
 export interface Segment {
   number: number;
   /** Position before the first line; for the head always the start. */

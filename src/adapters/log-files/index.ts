@@ -1,6 +1,6 @@
 import type { LogLine, LogQuery, LogSlice, RunLogs } from '../../runs/run-log.ts';
 import { openAppender } from './appender.ts';
-import { headFile, scanSegment, segmentsOf, type Segment } from './files.ts';
+import { bytesOf, headFile, scanSegment, segmentsOf, type Segment } from './files.ts';
 import { createLogWriter, gapOf } from './writer.ts';
 
 /** Run logs as files below `home/logs`, one set per run, at most `maxBytes` each. */
@@ -12,6 +12,7 @@ export function createLogFiles({ home, maxBytes }: { home: string; maxBytes: num
       return createLogWriter({ head, appender, replay, clean });
     },
     read: (run_id, query) => read(headFile(home, run_id), query),
+    bytes: (run_id) => bytesOf(headFile(home, run_id)),
   };
 }
 

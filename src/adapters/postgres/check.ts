@@ -162,15 +162,15 @@ async function checkRuns({ query, task, found, onProgress }: Parts): Promise<num
 function runsStatement(after: number): string {
   const ids =
     after === 0
-      ? `SELECT run_id FROM events UNION SELECT id FROM runs UNION SELECT run_id FROM run_people
+      ? `SELECT run_id FROM events WHERE run_id <> '' UNION SELECT id FROM runs UNION SELECT run_id FROM run_people
          UNION SELECT run_id FROM run_aliases UNION SELECT run_id FROM requests`
-      : `SELECT DISTINCT run_id FROM events WHERE seq > ${after}`;
+      : `SELECT DISTINCT run_id FROM events WHERE run_id <> '' AND seq > ${after}`;
   return `SELECT i.run_id,
     (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'kind', e.kind, 'run_id', e.run_id, 'facts', e.facts,
        'commitments', e.commitments, 'prev', e.prev, 'hash', e.hash, 'values', (
          SELECT coalesce(json_agg(json_build_object('name', p.name, 'value', p.value)), '[]')
          FROM event_private p WHERE p.seq = e.seq)) ORDER BY e.seq)
-     FROM events e WHERE e.run_id = i.run_id) AS events,
+     FROM events e WHERE e.run_id = i.run_id AND i.run_id <> '') AS events,
     (SELECT to_json(r) FROM runs r WHERE r.id = i.run_id) AS row,
     (SELECT json_agg(n.role || ' ' || n.name) FROM run_people n WHERE n.run_id = i.run_id) AS people,
     (SELECT json_agg(a.alias) FROM run_aliases a WHERE a.run_id = i.run_id) AS aliases,

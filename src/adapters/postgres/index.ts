@@ -66,6 +66,12 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
     },
+    archive: {
+      hashes: async (after, limit) => (await opened(false)).archive.hashes(after, limit),
+      events: async (run_ids) => (await opened(false)).archive.events(run_ids),
+      absent: async (run_ids) => (await opened()).archive.absent(run_ids),
+      import: (batch) => write(({ archive }) => archive.import(batch)),
+    },
     async close() {
       // An attempt that failed left nothing open.
       await (await opening?.catch(() => null))?.close();

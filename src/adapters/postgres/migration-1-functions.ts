@@ -1,3 +1,5 @@
+import { IMPORT } from './migration-1-import.ts';
+
 // Server-side functions of the first schema. All writes go through them, with the rights of the tables' owner, so
 // that the role of the servers needs no right to write any table. `search_path` is the one of the migration.
 
@@ -47,6 +49,8 @@ BEGIN
   INSERT INTO event_private (seq, name, salt, value)
     SELECT v_seq, x.name, decode(x.salt, 'hex'), x.value
     FROM json_to_recordset(e.private) AS x(name text, salt text, value text);
+  -- About no run: there is nothing to project.
+  IF e.run_id = '' THEN RETURN; END IF;
   v_run := json_populate_record(NULL::runs, e.run);
   v_run.version := v_seq;
   INSERT INTO runs VALUES (v_run.*) ON CONFLICT (id) DO UPDATE SET
@@ -214,4 +218,4 @@ REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_
   ledger_lease_give(text, integer, boolean), ledger_withdraw(uuid), ledger_note(json) FROM PUBLIC;
 `;
 
-export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${PRIVILEGES}`;
+export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${IMPORT}${PRIVILEGES}`;

@@ -1,8 +1,10 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { LedgerArchive } from '../../runs/archive.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
+import { createArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 import { unavailable } from './failures.ts';
@@ -20,6 +22,7 @@ export interface OpenLedger {
   leases: RunLeases;
   history: RunHistory;
   check: LedgerCheck;
+  archive: LedgerArchive;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -50,6 +53,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     leases: createLeases(db, withdrawals),
     history: createHistory(db),
     check: createCheck(db),
+    archive: createArchive(db),
     watch,
     async close() {
       withdrawals.close();

@@ -4,10 +4,13 @@ import { canonicalJson } from '../../shared/json.ts';
 import { foldAll, plain, plainOrNull } from './plain-text.ts';
 
 /**
- * What `ledger_write` takes: the event and what the tables say about its run afterwards, as JSON text. Canonical
+ * What `ledger_write` takes: the event and what the tables say about its run, if it has one, afterwards, as JSON text. Canonical
  * texts travel as strings, so that the database hashes and stores them as they are.
  */
-export function documentOf(event: RunEvent, { token, run }: { token: string; run: ActionRun }): string {
+export function documentOf(
+  event: RunEvent,
+  { token, run }: { token: string; run: ActionRun | null },
+): string {
   const { commitments, values } = commitAll(event.private);
   const { at, kind, run_id, facts } = event;
   return JSON.stringify({
@@ -18,9 +21,7 @@ export function documentOf(event: RunEvent, { token, run }: { token: string; run
     facts: canonicalJson(facts),
     commitments: canonicalJson(commitments),
     private: values.map(({ salt, ...value }) => ({ ...value, salt: salt.toString('hex') })),
-    run: rowOf(run),
-    people: peopleOf(run),
-    aliases: run.aliases.map(({ id }) => plain(id)),
+    ...(run && { run: rowOf(run), people: peopleOf(run), aliases: run.aliases.map(({ id }) => plain(id)) }),
   });
 }
 

@@ -99,7 +99,8 @@ function checkEvents(
 /** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
 function checkRuns({ db, task, found, onProgress }: Parts): number {
   const after = task.from?.size ?? 0;
-  const scope = after === 0 ? '' : 'WHERE run_id IN (SELECT run_id FROM events WHERE seq > @after)';
+  const scope =
+    after === 0 ? '' : "WHERE run_id IN (SELECT run_id FROM events WHERE seq > @after AND run_id <> '')";
   const stream = <T>(table: string, columns: string, order: string): IterableIterator<T> =>
     db
       .prepare(
@@ -112,7 +113,7 @@ function checkRuns({ db, task, found, onProgress }: Parts): number {
   );
   let done = 0;
   const groups = groupsById({
-    events: stream<StoredEvent>('events', EVENT_COLUMNS, 'run_id, seq'),
+    events: stream<StoredEvent>("(SELECT * FROM events WHERE run_id <> '')", EVENT_COLUMNS, 'run_id, seq'),
     rows: stream<Row & { run_id: string }>('runs', `id AS run_id, record, ${RUN_COLUMNS.join(', ')}`, 'id'),
     people: stream<{ run_id: string; name: string; role: string }>(
       'run_people',

@@ -86,6 +86,12 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       notes: () => reader.call('notes'),
       note: (notes) => write('note', notes),
     },
+    archive: {
+      hashes: (after, limit) => reader.call('archiveHashes', after, limit),
+      events: (run_ids) => reader.call('archiveEvents', run_ids),
+      absent: (run_ids) => reader.call('archiveAbsent', run_ids),
+      import: (batch) => write('archiveImport', batch),
+    },
     async close() {
       memory.close();
       await Promise.all([writer.close(), reader.close(), checker.close()]);

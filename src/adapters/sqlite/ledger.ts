@@ -40,7 +40,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
   const requests = createRequests(open, projection);
 
   const request = db.transaction((intent: IntentRequest): Intent => {
-    refuseLaunch(open);
+    refuseWriting(open, 'nothing was launched');
     const now = intent.event.at;
     const earlier = intent.idempotency && requests.replay(intent.idempotency, now);
     if (earlier) return earlier;
@@ -77,13 +77,14 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
   };
 }
 
-function refuseLaunch({ writable, problem, file }: OpenLedger): void {
-  if (!writable) throw new AppError('ledger_unavailable', `nothing was launched: ${problem}`);
+/** Throws `ledger_unavailable` where this version may not write, or the disk is nearly full. */
+export function refuseWriting({ writable, problem, file }: OpenLedger, what: string): void {
+  if (!writable) throw new AppError('ledger_unavailable', `${what}: ${problem}`);
   const { bavail, bsize } = statfsSync(dirname(file));
   if (bavail * bsize < RESERVE_BYTES) {
     throw new AppError(
       'ledger_unavailable',
-      `nothing was launched: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
+      `${what}: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
       { next: 'free some disk space' },
     );
   }

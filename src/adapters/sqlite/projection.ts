@@ -14,6 +14,8 @@ export const RUN_COLUMNS = [
 /** Writes events and keeps the projection in step; callers hold the transaction. */
 export interface Projection {
   append(event: RunEvent): ActionRun;
+  /** An event that is about no run. */
+  note(event: RunEvent): void;
   read(id: string): ActionRun | null;
 }
 
@@ -34,16 +36,21 @@ export function createProjection(db: Database): Projection {
     return record === undefined ? null : (JSON.parse(record) as ActionRun);
   };
 
+  const link = (event: RunEvent): void => {
+    const { commitments, values } = commitAll(event.private);
+    const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
+    const { at, kind, run_id, facts } = event;
+    const next = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
+    const stored = [canonicalJson(facts), canonicalJson(commitments), next.prev, linkHash(next)];
+    insertEvent.run(next.seq, at, kind, run_id, ...stored);
+    for (const { name, salt, value } of values) insertPrivate.run(next.seq, name, salt, value);
+  };
+
   return {
     read,
+    note: link,
     append(event) {
-      const { commitments, values } = commitAll(event.private);
-      const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
-      const { at, kind, run_id, facts } = event;
-      const link = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
-      const stored = [canonicalJson(facts), canonicalJson(commitments), link.prev, linkHash(link)];
-      insertEvent.run(link.seq, at, kind, run_id, ...stored);
-      for (const { name, salt, value } of values) insertPrivate.run(link.seq, name, salt, value);
+      link(event);
       const run = applyEvent(read(event.run_id), event);
       writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
       names(run);

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import { createSyncArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
@@ -23,6 +24,7 @@ function methods(): Record<string, Method> {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
     const { leases, ...records } = sync;
+    const archive = createSyncArchive(ledger);
     opened = {
       ledger,
       methods: {
@@ -33,6 +35,10 @@ function methods(): Record<string, Method> {
         leaseTake: leases.take,
         leaseGive: leases.give,
         ...createNotes(ledger.db),
+        archiveHashes: archive.hashes,
+        archiveEvents: archive.events,
+        archiveAbsent: archive.absent,
+        archiveImport: archive.import,
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
         watch,
         close,
