@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { createDockerExecutor } from './adapters/docker/docker-executor.ts';
 import type { EndpointHints } from './adapters/docker/endpoints.ts';
+import { anchorPlace } from './adapters/host/anchor-places.ts';
 import { loadCheckpointKeys, type KeyFiles } from './adapters/host/checkpoint-keys.ts';
 import { createDetacher } from './adapters/host/detacher.ts';
 import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
@@ -13,6 +14,7 @@ import { createSqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
+import type { AnchoringPorts } from './runs/anchor.ts';
 import type { Executor, ExecutorKind } from './runs/executor.ts';
 import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
@@ -37,6 +39,8 @@ export interface App {
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
   archive: Records['archive'];
+  /** Null: nothing is written by itself. */
+  anchoring: { ports: AnchoringPorts; every_ms: number } | null;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -56,6 +60,12 @@ export function compose({ config, flags }: ComposeOptions): App {
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
   const services = servicesOf({ config, log, records, supervision, supervisor, detacher });
+  const verification = {
+    check: records.check,
+    keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
+    clock: systemClock,
+    log,
+  };
   return {
     config,
     log,
@@ -63,12 +73,8 @@ export function compose({ config, flags }: ComposeOptions): App {
     supervision,
     supervisor,
     detacher,
-    verification: {
-      check: records.check,
-      keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
-      clock: systemClock,
-      log,
-    },
+    verification,
+    anchoring: anchoringOf({ config, records, verification }),
     archive: records.archive,
     server: {
       services,
@@ -78,6 +84,16 @@ export function compose({ config, flags }: ComposeOptions): App {
     },
     close: () => records.close(),
   };
+}
+
+function anchoringOf({
+  config: { checkpointEveryMs: every_ms, checkpointTo, childEnvironment },
+  records,
+  verification,
+}: Pick<SupervisionParts, 'config' | 'records'> & Pick<App, 'verification'>): App['anchoring'] {
+  if (every_ms === null || checkpointTo === null) return null;
+  const events = async (): Promise<number> => (await records.ledger.status()).events;
+  return { every_ms, ports: { ...verification, events, place: anchorPlace(checkpointTo, childEnvironment) } };
 }
 
 /** The ledger of this process: one file of its own, or a database that several servers share. */
@@ -192,6 +208,10 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     settings,
     start,
     supervisor,
+    anchoring:
+      config.checkpointEveryMs === null || config.checkpointTo === null
+        ? null
+        : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),

@@ -69,14 +69,28 @@ const LEDGER_VERBS = {
     meaning:
       'Checks every event and table. Ends with 0 sound, 3 tampered, 4 not provable, 1 could not check, 2 wrong usage.',
     flags: {
-      anchor: { value: 'FILE', meaning: 'A checkpoint that was kept elsewhere: shows a cut or old ledger.' },
+      anchor: {
+        value: 'FILE',
+        meaning:
+          'A checkpoint that was kept elsewhere, also a folder of them or git:REPO: shows a cut or old ledger.',
+      },
       incremental: { value: null, meaning: 'Goes on from the last verification that found nothing.' },
       json: { value: null, meaning: 'Prints the result as JSON.' },
     },
   },
   checkpoint: {
     meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
-    flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
+    flags: {
+      out: {
+        value: 'FILE',
+        meaning: 'Writes it there, a folder gets a file for each; an older anchor there is checked first.',
+      },
+      'git-note': {
+        value: 'REPO',
+        meaning: 'Writes it as a git note (refs/notes/polycrate-mcp) on the current commit.',
+      },
+      json: { value: null, meaning: 'Prints it even if it is written elsewhere.' },
+    },
   },
   ...BUNDLE_VERBS,
 } as const satisfies Record<string, Verb>;

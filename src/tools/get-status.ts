@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
-import type { AnchorNote } from '../runs/verify.ts';
+import type { AnchorNote, AnchorProblem } from '../runs/verify.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
@@ -30,7 +30,7 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, verification, anchor, ...stored } = ledger;
+    const { newest_at, verification, anchor, anchor_problem, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -49,6 +49,7 @@ export const getStatus = defineTool({
         newest: iso(newest_at),
         verification: verifiedOf(verification),
         outside_anchor: anchorOf(anchor, services.clock.now()),
+        checkpoint_timer: timerOf(services.anchoring, anchor_problem),
       },
       sources: coverage(ledger),
       policy: policyOf(services),
@@ -65,8 +66,18 @@ function executorOf(kind: string, engine: EngineStatus): Record<string, unknown>
 /** The newest checkpoint that was handed out to be kept elsewhere. */
 function anchorOf(anchor: AnchorNote | null, now: number): Record<string, unknown> | null {
   if (!anchor) return null;
-  const { at, size, file } = anchor;
-  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, file };
+  const { at, size, place } = anchor;
+  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, place };
+}
+
+/** What writes checkpoints by itself, and why the newest attempt failed if it did. */
+function timerOf(
+  anchoring: Services['anchoring'],
+  problem: AnchorProblem | null,
+): Record<string, unknown> | null {
+  if (!anchoring) return null;
+  const { every_ms, place } = anchoring;
+  return { every_seconds: every_ms / 1000, place, problem: problem && { ...problem, at: iso(problem.at) } };
 }
 
 function policyOf({ settings }: Services): Record<string, unknown> {

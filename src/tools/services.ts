@@ -24,6 +24,8 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  /** Checkpoints that are written by themselves; null: none are. */
+  anchoring: { every_ms: number; place: string } | null;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];
   /** As of a few seconds ago at the most. */

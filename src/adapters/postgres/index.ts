@@ -65,6 +65,7 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       id: async () => (await opened(false)).check.id(),
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
+      claim: async (span) => (await opened(false)).check.claim(span),
     },
     archive: {
       hashes: async (after, limit) => (await opened(false)).archive.hashes(after, limit),

@@ -1,3 +1,4 @@
+import { CLAIM } from './migration-1-claim.ts';
 import { IMPORT } from './migration-1-import.ts';
 
 // Server-side functions of the first schema. All writes go through them, with the rights of the tables' owner, so
@@ -218,4 +219,4 @@ REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_
   ledger_lease_give(text, integer, boolean), ledger_withdraw(uuid), ledger_note(json) FROM PUBLIC;
 `;
 
-export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${IMPORT}${PRIVILEGES}`;
+export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${IMPORT}${CLAIM}${PRIVILEGES}`;

@@ -64,7 +64,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
 }
 
 function createCheck(db: Database): LedgerCheck {
-  const { ledgerId, notes, note } = createNotes(db);
+  const { ledgerId, notes, note, claim } = createNotes(db);
   return {
     verify: (task, onProgress = () => undefined) =>
       verify(db, task, onProgress).catch((error: unknown) => {
@@ -73,6 +73,7 @@ function createCheck(db: Database): LedgerCheck {
     id: ledgerId,
     notes,
     note,
+    claim,
   };
 }
 

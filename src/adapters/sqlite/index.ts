@@ -85,6 +85,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       },
       notes: () => reader.call('notes'),
       note: (notes) => write('note', notes),
+      claim: (span) => writer.call('claim', span),
     },
     archive: {
       hashes: (after, limit) => reader.call('archiveHashes', after, limit),
