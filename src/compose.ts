@@ -20,14 +20,18 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
 import { recent } from './shared/recent.ts';
+import { createRedaction, type Redaction } from './shared/redact/redaction.ts';
+import { secretValues } from './shared/secrets.ts';
 import type { Services } from './tools/services.ts';
 import { tools } from './tools/index.ts';
+import { watched } from './workspaces/known.ts';
 
 /** Everything one process needs, wired; nothing has been opened, started or written yet. */
 export interface App {
@@ -53,13 +57,15 @@ export interface ComposeOptions {
 
 /** The only place that builds adapters and hands them to use cases and tools. */
 export function compose({ config, flags }: ComposeOptions): App {
-  const log = createStderrLog(config.logLevel);
+  const redaction = createRedaction();
+  redaction.learn('settings', { secrets: secretValues({ url: config.databaseUrl }), names: [] });
+  const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
   const records = recordsOf(config, log);
   const executors = executorsOf(config, log);
   const supervision = supervisionOf({ config, log, records, executors });
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
-  const services = servicesOf({ config, log, records, supervision, supervisor, detacher });
+  const services = servicesOf({ config, log, redaction, records, supervision, supervisor, detacher });
   const verification = {
     check: records.check,
     keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
@@ -82,7 +88,10 @@ export function compose({ config, flags }: ComposeOptions): App {
       principal: osPrincipal(),
       log,
     },
-    close: () => records.close(),
+    async close() {
+      await services.recorder.close();
+      await records.close();
+    },
   };
 }
 
@@ -105,6 +114,7 @@ function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
 /** How old the status may be: a question that assistants ask often, and that decides nothing. */
 const ENGINE_FRESH_MS = 5_000;
 const OVERVIEW_FRESH_MS = 1_000;
+const STANDING_FRESH_MS = 250;
 
 /** A pull is a phase of its own, apart from the run's time limit. */
 const PULL_TIMEOUT_MS = 30 * 60 * 1000;
@@ -164,19 +174,29 @@ function supervisionOf({ config, log, records, executors }: SupervisionParts): S
 }
 
 interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
+  redaction: Redaction;
   supervision: SupervisionPorts;
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
 }
 
-function servicesOf({ config, log, records, supervision, supervisor, detacher }: ServiceParts): Services {
+function servicesOf({
+  config,
+  log,
+  redaction,
+  records,
+  supervision,
+  supervisor,
+  detacher,
+}: ServiceParts): Services {
   const settings = settingsOf(config);
   const executor = supervision.executor(settings.executor);
-  const store = createWorkspaceFiles({
+  const files = createWorkspaceFiles({
     roots: config.workspaceRoots,
     environmentsFile: config.environmentsFile,
     log,
   });
+  const store = watched(files, redaction);
   const start: StartPorts = {
     store,
     executor,
@@ -192,6 +212,7 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     detacher,
     ids: createIds(systemClock),
     host: hostFacts(),
+    redaction,
   };
   return {
     version: VERSION,
@@ -202,6 +223,9 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
     ledger: records.ledger,
     leases: records.leases,
     history: records.history,
+    trail: records.trail,
+    recorder: recorderOf({ config, records, redaction, log }),
+    toolNames: tools.map(({ name }) => name),
     watch: records.watch,
     logs: supervision.logs,
     clock: systemClock,
@@ -212,10 +236,29 @@ function servicesOf({ config, log, records, supervision, supervisor, detacher }:
       config.checkpointEveryMs === null || config.checkpointTo === null
         ? null
         : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
+    redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
     overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
+    standing: recent(() => records.ledger.status(), STANDING_FRESH_MS, systemClock),
   };
+}
+
+function recorderOf({
+  config,
+  records,
+  redaction,
+  log,
+}: Pick<ServiceParts, 'config' | 'records' | 'redaction' | 'log'>): CallRecorder {
+  if (config.trail === 'off') return NO_TRAIL;
+  return createCallRecorder({
+    append: (event) => records.trail.append(event),
+    key: () => records.ledger.key(),
+    redact: (text) => redaction.text(text),
+    ids: createIds(systemClock),
+    clock: systemClock,
+    log,
+  });
 }
 
 function settingsOf(config: Config): RunSettings {

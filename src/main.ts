@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { helpText, readConfig, VERSION, type LedgerVerb } from './config.ts';
 import { AppError, messageOf } from './shared/errors.ts';
+import { createRedactor } from './shared/redact/redactor.ts';
+import { redactText } from './shared/redact/text.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments; commands may have others of their own. */
 async function main(): Promise<number> {
@@ -34,8 +36,11 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`polycrate-mcp: ${messageOf(error)}\n`);
-    if (error instanceof AppError && error.next) process.stderr.write(`  ${error.next}\n`);
+    // Messages may quote a setting or a file, and what they are of has no redaction of its own yet.
+    const show = (text: string): void =>
+      void process.stderr.write(`${redactText(createRedactor([]), text)}\n`);
+    show(`polycrate-mcp: ${messageOf(error)}`);
+    if (error instanceof AppError && error.next) show(`  ${error.next}`);
     process.exit(error instanceof AppError && error.code === 'configuration' ? 2 : 1);
   },
 );

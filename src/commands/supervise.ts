@@ -12,6 +12,8 @@ export async function supervise(app: App): Promise<void> {
     if (lease) void supervisor.launch(lease, { kind: lease.executor, packet });
   }
   await supervisor.recover();
+  // The server that waits for this word may be gone by now, which is no reason to leave the runs alone.
+  process.stdout.on('error', () => undefined);
   process.stdout.write(TAKEN);
   // A client that ends its whole process group must not end the runs with it.
   process.on('SIGHUP', () => undefined);

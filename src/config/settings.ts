@@ -201,6 +201,14 @@ export const SETTINGS = {
     unset: 'labels and block configuration decide',
     schema: read.path,
   }),
+  trail: setting({
+    variable: 'POLYCRATE_MCP_TRAIL',
+    meaning:
+      'Whether every call of an assistant, with its redacted arguments and its outcome, is recorded in the ledger.',
+    form: '`on` or `off`',
+    fallback: 'on',
+    schema: () => read.choice(['on', 'off']),
+  }),
   logLevel: setting({
     variable: 'POLYCRATE_MCP_LOG_LEVEL',
     meaning: 'What the server reports on stderr.',

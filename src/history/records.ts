@@ -2,12 +2,14 @@ import type { LedgerArchive } from '../runs/archive.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
+import type { Trail } from './trail.ts';
 
 /** Everything that one ledger offers; an adapter provides all of it. */
 export interface Records {
   ledger: RunLedger;
   leases: RunLeases;
   history: RunHistory;
+  trail: Trail;
   watch: LedgerWatch;
   check: LedgerCheck;
   archive: LedgerArchive;

@@ -1,4 +1,5 @@
 import type { JsonObject, Json } from '../shared/json.ts';
+import type { LedgerEvent } from './chain.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { LogGap } from './run-log.ts';
 
@@ -35,6 +36,13 @@ export interface Approval {
   strength: 'client' | 'key' | 'other_principal';
   by: string;
   at: number;
+}
+
+/** Known secrets that a log had before they were masked: keyed fingerprints, never the values. */
+export interface LogRedactions {
+  count: number;
+  values: number;
+  fingerprints: { fingerprint: string; times: number }[];
 }
 
 /**
@@ -89,7 +97,13 @@ export interface ActionRun {
   } | null;
   plan_digest: string | null;
   pins: Pins | null;
-  log: { lines: number; bytes: number; sha256: string | null; gap: LogGap | null } | null;
+  log: {
+    lines: number;
+    bytes: number;
+    sha256: string | null;
+    gap: LogGap | null;
+    redactions?: LogRedactions | null;
+  } | null;
   api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
   source: RunSource;
   /** `elsewhere`: the run was imported, and its own events and their proof lie in that ledger. */
@@ -113,21 +127,12 @@ export const RUN_EVENT_KINDS = [
   'run_finished',
   'run_alias_added',
   'run_imported', // a closed run of another ledger, whole
-  'bundle_imported', // where imported runs came from; about no run, so its `run_id` is ''
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
-/**
- * One entry of the ledger. `facts` are stored as they are; `private` holds everything about or typed by a
- * person and enters the canonical bytes only as salted commitments, so that it can be erased. Both are a patch
- * of the record: member names are its fields, dots reach into nested ones.
- */
-export interface RunEvent {
+/** Facts and private values are a patch of the record: member names are its fields, dots reach into nested ones. */
+export interface RunEvent extends LedgerEvent {
   kind: RunEventKind;
-  run_id: string;
-  at: number;
-  facts: JsonObject;
-  private: JsonObject;
 }
 
 export function isOpen(run: Pick<ActionRun, 'status'>): boolean {

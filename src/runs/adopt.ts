@@ -4,7 +4,8 @@ import { isOpen } from './action-run.ts';
 import type { Executor, Leftover } from './executor.ts';
 import { storeEnd } from './finish.ts';
 import type { Lease } from './run-ledger.ts';
-import { attend, cleanUp, cleaner } from './supervise-run.ts';
+import { createRunRedaction } from './run-redaction.ts';
+import { attend, cleanUp } from './supervise-run.ts';
 import { REDACTIONS_FILE, STOP_GRACE_MS, type Supervised, type SupervisionPorts } from './supervision.ts';
 
 /** A create call of a dead process may still be under way in the engine: looked for again after these waits. */
@@ -39,7 +40,8 @@ async function follow(
   run: Supervised,
   { lease, executor, ref }: { lease: Lease; executor: Executor; ref: string },
 ): Promise<void> {
-  const clean = cleaner(await storedRedactions(ports, lease.run_id));
+  const redaction = createRunRedaction(await storedRedactions(ports, lease.run_id));
+  const { clean } = redaction;
   const writer = await ports.logs.open(lease.run_id, { replay: executor.adoptable, clean });
   try {
     run.execution = await executor.adopt(lease.run_id, ref, writer);
@@ -52,7 +54,7 @@ async function follow(
     run.stopping = 'cancelled';
     void run.execution.stop(STOP_GRACE_MS);
   }
-  await attend(ports, run, { execution: run.execution, writer, event: 'run_adopted' });
+  await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_adopted' });
 }
 
 async function storedRedactions({ files }: SupervisionPorts, run_id: string): Promise<string[]> {
@@ -66,14 +68,24 @@ async function settleCreated(executor: Executor, run_id: string, ref: string): P
   return removed ? { state: 'absent' } : await executor.find(run_id);
 }
 
+/** The fence of a lease that was taken once, from the process that stored the intent. */
+const FIRST_TAKE = 2;
+
+/**
+ * A container outlives its supervisor, so without one nothing was started. A process may have come and gone, but
+ * its supervisor takes the lease before it starts it: then this adoption was not the first to take it.
+ */
+function leftNoTrace(executor: Executor, lease: Lease): boolean {
+  return executor.adoptable || lease.fence === FIRST_TAKE;
+}
+
 /** Nothing of the run is left. What is known decides: never started, or an end that nobody saw. */
 async function closeVanished(
   ports: SupervisionPorts,
   run: Supervised,
   { lease, record }: { lease: Lease; record: ActionRun },
 ): Promise<void> {
-  // A container outlives its supervisor, so without one nothing was started. A process leaves no such trace.
-  const neverStarted = ports.executor(lease.executor).adoptable && record.started_at === null;
+  const neverStarted = record.started_at === null && leftNoTrace(ports.executor(lease.executor), lease);
   const now = ports.clock.now();
   await storeEnd(ports, run.guard, {
     status: neverStarted ? 'failed' : 'unknown',

@@ -1,5 +1,13 @@
 import type { RunEvent } from './action-run.ts';
-import type { StoredEvent, StoredValue } from './chain.ts';
+import type { LedgerEvent, StoredEvent, StoredValue } from './chain.ts';
+
+/** The kind of event that tells where imported runs came from. */
+export const BUNDLE_IMPORTED = 'bundle_imported';
+
+export interface BundleEvent extends LedgerEvent {
+  kind: typeof BUNDLE_IMPORTED;
+  run_id: '';
+}
 
 /** An event with what is left of its private values. */
 export interface ArchivedEvent {
@@ -8,8 +16,7 @@ export interface ArchivedEvent {
 }
 
 export interface ImportBatch {
-  /** `bundle_imported`. */
-  bundle: RunEvent;
+  bundle: BundleEvent;
   /** `run_imported`, one for each run. */
   runs: readonly RunEvent[];
 }

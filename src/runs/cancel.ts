@@ -1,4 +1,6 @@
 import { AppError } from '../shared/errors.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
+import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
 import { isOpen, type ActionRun } from './action-run.ts';
 import type { Caller } from './start.ts';
 import type { RunLeases, RunLedger } from './run-ledger.ts';
@@ -10,6 +12,8 @@ export interface CancelPorts extends WaitPorts {
   ledger: RunLedger;
   leases: RunLeases;
   supervisor: Supervisor;
+  store: Pick<WorkspaceStore, 'list'>;
+  redaction: Pick<Redaction, 'text'>;
 }
 
 export interface CancelRequest {
@@ -27,12 +31,15 @@ export async function cancelRun(ports: CancelPorts, request: CancelRequest): Pro
   const run = await findRun(ports.ledger, request.run_id);
   if (!isOpen(run)) return run;
   await refuseUnsupervised(ports, run);
+  // A process that has only this to do has not read yet what a reason must not say.
+  if (request.reason !== undefined) await ports.store.list();
+  const reason = request.reason === undefined ? null : ports.redaction.text(request.reason);
   await ports.ledger.append({
     kind: 'run_cancel_requested',
     run_id: run.id,
     at: ports.clock.now(),
     facts: {},
-    private: { cancelled_by: request.caller.principal.display, cancel_reason: request.reason ?? null },
+    private: { cancelled_by: request.caller.principal.display, cancel_reason: reason },
   });
   // An orphan is adopted first: its new supervisor finds the request in the lease.
   await ports.supervisor.recover();

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 
 // A Merkle tree as in RFC 6962, section 2.1. Its leaves are the hashes of the events, 32 bytes each.
 
@@ -86,18 +86,16 @@ function split(n: number): number {
 }
 
 function rootOf(stack: readonly Buffer[]): Buffer {
-  if (stack.length === 0) return createHash('sha256').digest();
+  if (stack.length === 0) return digest('sha256', '', 'buffer');
   return stack.reduceRight((right, left) => parentOf(left, right));
 }
 
 function leafOf(hash: string): Buffer {
-  return createHash('sha256').update(`00${hash}`, 'hex').digest();
+  return digest('sha256', bytes(`00${hash}`), 'buffer');
 }
 
 function parentOf(left: Buffer, right: Buffer): Buffer {
-  return createHash('sha256')
-    .update(Buffer.concat([NODE, left, right]))
-    .digest();
+  return digest('sha256', Buffer.concat([NODE, left, right]), 'buffer');
 }
 
 const NODE = Buffer.from([1]);

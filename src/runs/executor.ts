@@ -32,6 +32,8 @@ export interface Execution {
   ref: string;
   started_at: number;
   image_digest: string | null;
+  /** True: it had ended before its start could be told. */
+  over: boolean;
   /** Resolves after the last byte of output was handed over; rejects only if the engine went away. */
   ending: Promise<Ending>;
   /** Polite, then firm: SIGTERM, `grace_ms`, SIGKILL. Resolves once signals are sent; `ending` follows. */

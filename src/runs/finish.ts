@@ -3,6 +3,7 @@ import type { JsonObject } from '../shared/json.ts';
 import type { ActionRun, RunStatus } from './action-run.ts';
 import type { Ending } from './executor.ts';
 import type { LogSummary } from './run-log.ts';
+import { redactionsRecord } from './run-redaction.ts';
 import type { LeaseGuard } from './run-ledger.ts';
 import type { Supervised, SupervisionPorts } from './supervision.ts';
 
@@ -15,6 +16,10 @@ export interface End {
   started_at: number | null;
   finished_at: number;
   log: LogSummary | null;
+  /** What the event of the start would have told, where there is none. */
+  execution?: JsonObject | undefined;
+  /** Known secrets that the log had, and how often; only their fingerprints are stored. */
+  printed?: ReadonlyMap<string, number>;
 }
 
 /** Pure: from the facts of an ending to the status and the sentence that explains it. */
@@ -45,7 +50,8 @@ export async function storeEnd(
 ): Promise<ActionRun | null> {
   for (;;) {
     try {
-      return await ports.ledger.append(endEvent(guard, end), guard, { phase: 'cleanup', ref: null });
+      const key = end.printed?.size ? await ports.ledger.key() : null;
+      return await ports.ledger.append(endEvent(guard, end, key), guard, { phase: 'cleanup', ref: null });
     } catch (error) {
       if (error instanceof AppError && error.code === 'lease_lost') return null;
       ports.log('error', 'the end of a run cannot be stored yet', {
@@ -57,19 +63,25 @@ export async function storeEnd(
   }
 }
 
-function endEvent({ run_id }: LeaseGuard, end: End): Parameters<SupervisionPorts['ledger']['append']>[0] {
+function endEvent(
+  { run_id }: LeaseGuard,
+  end: End,
+  key: Uint8Array | null,
+): Parameters<SupervisionPorts['ledger']['append']>[0] {
   const facts: JsonObject = {
     status: end.status,
     status_reason: end.status_reason,
     exit_code: end.exit_code,
     launched: end.launched,
     started_at: end.started_at,
+    ...end.execution,
     finished_at: end.finished_at,
     duration_ms: end.started_at === null ? null : Math.max(0, end.finished_at - end.started_at),
     log: end.log && {
       lines: end.log.lines,
       bytes: end.log.bytes,
       sha256: null,
+      redactions: null,
       gap: end.log.gap && { ...end.log.gap },
     },
   };
@@ -78,6 +90,9 @@ function endEvent({ run_id }: LeaseGuard, end: End): Parameters<SupervisionPorts
     run_id,
     at: end.finished_at,
     facts,
-    private: end.log ? { 'log.sha256': end.log.sha256 } : {},
+    private: {
+      ...(end.log && { 'log.sha256': end.log.sha256 }),
+      ...(end.log && key && end.printed && { 'log.redactions': redactionsRecord(key, end.printed) }),
+    },
   };
 }

@@ -2,7 +2,7 @@ import { AppError } from '../shared/errors.ts';
 import { isObject, type Json, type JsonObject } from '../shared/json.ts';
 import type { Clock } from '../shared/ports.ts';
 import { foldEvent, isOpen, type ActionRun, type ProofElsewhere, type RunEvent } from './action-run.ts';
-import type { LedgerArchive } from './archive.ts';
+import { BUNDLE_IMPORTED, type BundleEvent, type LedgerArchive } from './archive.ts';
 import { RUNS, type BundleManifest } from './bundle.ts';
 import { checkBundledRun, parseLine, recordOf, runEventOf, type BundledRun } from './bundled-run.ts';
 import type { BundleSource } from './verify-bundle.ts';
@@ -70,11 +70,11 @@ function intact(line: string, { checkpoint }: BundleManifest): BundledRun {
   throw new AppError('tampered', 'the bundle was changed while it was imported');
 }
 
-function bundleEvent({ manifest, digest }: ImportTask, at: number): RunEvent {
+function bundleEvent({ manifest, digest }: ImportTask, at: number): BundleEvent {
   const { ledger, size, root } = manifest.checkpoint;
   const { runs, events } = manifest.counts;
   const facts = { bundle: digest, ledger, size, root, key_id: manifest.key_id, runs, events };
-  return { kind: 'bundle_imported', run_id: '', at, facts, private: {} };
+  return { kind: BUNDLE_IMPORTED, run_id: '', at, facts, private: {} };
 }
 
 function elsewhereOf({ manifest, digest }: ImportTask): ProofElsewhere {

@@ -38,6 +38,7 @@ export function intentOf(
     idempotency,
     exclusive: request.allow_concurrent !== true,
     burn: consent && { nonce: consent.nonce, expires_at: consent.expires_at },
+    calls: null,
   };
 }
 

@@ -4,11 +4,11 @@ import { containerLayout, hostLayout, type Layout } from '../actions/layout.ts';
 import type { Mount } from '../actions/launch-spec.ts';
 import { buildPlan, type Plan } from '../actions/plan.ts';
 import { decide, type Decision, type OperatorLimits } from '../actions/policy.ts';
-import type { Action, Block } from '../blocks/block.ts';
 import { AppError } from '../shared/errors.ts';
-import { secretValues } from '../shared/secrets.ts';
+import { withoutNames } from '../shared/redact/redaction.ts';
 import { findAction } from '../blocks/find.ts';
 import { findBlock, findWorkspace } from '../workspaces/find.ts';
+import { knownOf } from '../workspaces/known.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import type { WorkspaceStore } from '../workspaces/workspace-store.ts';
 import type { Executor } from './executor.ts';
@@ -152,7 +152,11 @@ async function workspaceMounts(ports: PreparePorts, workspace: Workspace): Promi
 }
 
 /** Everything that a supervisor needs to start the planned action as the run of that id. */
-export function packetOf(ports: PreparePorts, plan: Plan, run_id: string): LaunchPacket {
+export function packetOf(
+  ports: PreparePorts,
+  plan: Plan,
+  { run_id, redactions }: { run_id: string; redactions: readonly string[] },
+): LaunchPacket {
   const { settings } = ports;
   const layout = layoutOf(ports, plan.workspace, run_id);
   const located = { ...plan, layout };
@@ -180,7 +184,7 @@ export function packetOf(ports: PreparePorts, plan: Plan, run_id: string): Launc
       timeout_ms: plan.timeout_ms,
     },
     files,
-    redactions: redactionsOf(plan),
+    redactions,
     pull: settings.pull,
   };
 }
@@ -200,14 +204,14 @@ function runLabels({ workspace, block, action }: Plan): Record<string, string> {
   };
 }
 
-/** Values of this block's and the workspace's secrets by name, for the log. */
-function redactionsOf({
-  block,
-  workspace,
-}: {
-  block: Block;
-  workspace: Workspace;
-  action: Action;
-}): string[] {
-  return [...secretValues(block.config), ...secretValues(workspace.extraenv)];
+/** The one entrance for what a run's output must not show: secrets of the definitions and of secret files. */
+export async function redactionsOf(
+  { store }: Pick<PreparePorts, 'store'>,
+  { workspace, files }: Pick<Plan, 'workspace' | 'files'>,
+): Promise<string[]> {
+  const { secrets, names } = knownOf(workspace);
+  return withoutNames({
+    secrets: [...secrets, ...(await store.secretFiles(workspace))],
+    names: [...names, ...(files.hosts ?? [])],
+  });
 }

@@ -1,6 +1,7 @@
 import type { ProcessIdentity } from '../shared/ports.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 import type { ExecutorKind } from './executor.ts';
+import type { CallsEvent } from './trail-event.ts';
 import type { AnchorNote, AnchorProblem, VerificationNote } from './verify.ts';
 
 /** The right and the duty to supervise one run. The fence grows with every taker; stale ones cannot write. */
@@ -33,6 +34,8 @@ export interface IntentRequest {
   exclusive: boolean;
   /** Single-use mark of a human's answer: burnt in the same transaction, refused if it was burnt before. */
   burn: { nonce: string; expires_at: number } | null;
+  /** Calls up to this one, stored before the intent in the same transaction; null: none are recorded. */
+  calls: CallsEvent | null;
 }
 
 export type Intent =

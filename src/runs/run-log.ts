@@ -25,6 +25,9 @@ export interface LogLine {
   text: string;
 }
 
+/** Makes of a piece of output what may be stored. `continues`: its line goes on with the next piece of the stream. */
+export type CleanOutput = (text: string, piece: { stream: Stream; continues: boolean }) => string;
+
 /** Appends one run's output: lines are cleaned and redacted, then stored. Only the run's supervisor writes. */
 export interface RunLogWriter extends OutputSink {
   /** Ends the log: partial lines are stored, bytes are on disk, the digest is final. */
@@ -54,7 +57,7 @@ export interface LogQuery {
 /** Logs lie beside the ledger, never in its events. */
 export interface RunLogs {
   /** `replay`: the sink will be fed from the run's first byte again; what is stored already is skipped. */
-  open(run_id: string, options: { replay: boolean; clean: (line: string) => string }): Promise<RunLogWriter>;
+  open(run_id: string, options: { replay: boolean; clean: CleanOutput }): Promise<RunLogWriter>;
   /** Null: no log of this run is stored. */
   read(run_id: string, query: LogQuery): Promise<LogSlice | null>;
   /** The bytes that the recorded digest is of, as they are stored; nothing if there is no log. */

@@ -1,15 +1,17 @@
 import type { Decision } from '../actions/policy.ts';
 import type { Plan } from '../actions/plan.ts';
-import { AppError } from '../shared/errors.ts';
+import { AppError, messageOf } from '../shared/errors.ts';
 import { canonicalJson, sha256 } from '../shared/json.ts';
 import type { HostFacts, Ids } from '../shared/ports.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 import { addressOf } from '../workspaces/workspace.ts';
 import type { ActionRun, Principal, RunTrigger } from './action-run.ts';
 import { storeEnd } from './finish.ts';
 import { intentOf } from './intent.ts';
-import { packetOf, prepare, type PreparePorts, type Target } from './prepare.ts';
+import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
 import type { Intent, IntentRequest, LeaseGuard } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
+import type { CallEntry } from './trail.ts';
 import type { Supervisor } from './supervisor.ts';
 
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
@@ -35,6 +37,8 @@ export interface StartRequest extends Target {
   allow_concurrent?: boolean | undefined;
   caller: Caller;
   consent: Consent | null;
+  /** The call that asks for it, recorded together with the intent. */
+  entry: CallEntry;
   trigger: Extract<RunTrigger, 'mcp' | 'retrigger'>;
   /** Extra initial facts: what a re-trigger names. */
   retrigger_of?: string;
@@ -46,6 +50,7 @@ export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock'
   detacher: Detacher;
   ids: Ids;
   host: HostFacts;
+  redaction: Pick<Redaction, 'text'>;
 }
 
 export type Start =
@@ -55,8 +60,11 @@ export type Start =
   | { outcome: 'approval_needed'; plan: Plan; decision: Decision };
 
 /** Plans, asks the policy, records the intent, and only then starts it. The run then belongs to its supervisor. */
-export async function startRun(ports: StartPorts, request: StartRequest): Promise<Start> {
-  const { plan, decision, engine } = await prepare(ports, request);
+export async function startRun(ports: StartPorts, asked: StartRequest): Promise<Start> {
+  const { plan, decision, engine } = await prepare(ports, asked);
+  const redactions = await redactionsOf(ports, plan);
+  const { reason } = asked;
+  const request = { ...asked, reason: reason === undefined ? reason : ports.redaction.text(reason) };
   const idempotency = idempotencyOf(request, plan);
   const earlier = idempotency && (await ports.supervision.ledger.replay(idempotency, ports.clock.now()));
   if (earlier) return settled(earlier);
@@ -72,13 +80,15 @@ export async function startRun(ports: StartPorts, request: StartRequest): Promis
   }
   const consent = decision.decision === 'approve' ? request.consent : null;
   const intent = intentOf(ports, { request, plan, idempotency, consent });
-  let stored = await ports.supervision.ledger.request(intent);
+  const store = (): Promise<Intent> =>
+    request.entry.launch(intent, (whole) => ports.supervision.ledger.request(whole));
+  let stored = await store();
   if (stored.outcome === 'active' && (await ports.supervisor.recover()) > 0) {
     // The run in the way was an orphan; if it is closed by now, this one may go.
-    stored = await ports.supervision.ledger.request(intent);
+    stored = await store();
   }
   if (stored.outcome !== 'stored') return settled(stored);
-  await launch(ports, { plan, guard: { run_id: stored.run.id, fence: stored.fence } });
+  await launch(ports, { plan, redactions, guard: { run_id: stored.run.id, fence: stored.fence } });
   return { outcome: 'started', run: stored.run };
 }
 
@@ -136,8 +146,14 @@ function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Start {
   }
 }
 
-async function launch(ports: StartPorts, { plan, guard }: { plan: Plan; guard: LeaseGuard }): Promise<void> {
-  const packet = packetOf(ports, plan, guard.run_id);
+interface Launch {
+  plan: Plan;
+  redactions: readonly string[];
+  guard: LeaseGuard;
+}
+
+async function launch(ports: StartPorts, { plan, redactions, guard }: Launch): Promise<void> {
+  const packet = packetOf(ports, plan, { run_id: guard.run_id, redactions });
   if (ports.executor.adoptable) {
     void ports.supervisor.launch(guard, { kind: ports.executor.kind, packet });
     return;
@@ -146,9 +162,9 @@ async function launch(ports: StartPorts, { plan, guard }: { plan: Plan; guard: L
     await ports.detacher.detach([{ guard, packet }]);
   } catch (error) {
     const finished_at = ports.clock.now();
-    const reason = `not launched: its supervisor could not be started (${(error as Error).message})`;
+    const status_reason = `not launched: its supervisor could not be started (${ports.redaction.text(messageOf(error))})`;
     await storeEnd(ports.supervision, guard, {
-      status: 'failed', status_reason: reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
+      status: 'failed', status_reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
     }); // prettier-ignore
     await ports.supervision.leases.give(guard, 'delete');
   }

@@ -1,9 +1,9 @@
 import type { RunFile } from '../actions/launch-spec.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
-import { cleanLine } from '../shared/clean-text.ts';
-import { createRedactor } from '../shared/secrets.ts';
+import type { JsonObject } from '../shared/json.ts';
 import type { Ending, Execution, Executor } from './executor.ts';
 import type { RunLogWriter } from './run-log.ts';
+import { createRunRedaction, type RunRedaction } from './run-redaction.ts';
 import { judge, storeEnd, type End } from './finish.ts';
 import {
   REDACTIONS_FILE,
@@ -21,13 +21,14 @@ export async function launchAndAttend(
 ): Promise<void> {
   const packet = run.packet!;
   const { run_id } = run.guard;
+  const redaction = createRunRedaction(packet.redactions);
   let writer: RunLogWriter | null = null;
   try {
     await provideImage(executor, packet, run.abort.signal);
     if (run.handOn.signal.aborted) return;
     if (run.stopping) return await endUnlaunched(ports, run, 'cancelled', 'cancelled before it started');
     [writer] = await Promise.all([
-      ports.logs.open(run_id, { replay: false, clean: cleaner(packet.redactions) }),
+      ports.logs.open(run_id, { replay: false, clean: redaction.clean }),
       ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
     ]);
     // No await between this look and the start: a run is either passed on unstarted, or started here.
@@ -45,12 +46,12 @@ export async function launchAndAttend(
       ports,
       run,
       status,
-      run.stopping ? 'cancelled before it started' : reasonOf(error),
+      run.stopping ? 'cancelled before it started' : redaction.text(reasonOf(error)),
     );
   }
   run.packet = null;
   if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
-  await attend(ports, run, { execution: run.execution, writer, event: 'run_started' });
+  await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_started' });
 }
 
 function isEngineGone(error: unknown): boolean {
@@ -63,11 +64,6 @@ function reasonOf(error: unknown): string {
 
 function redactionsFile({ redactions }: LaunchPacket): RunFile {
   return { name: REDACTIONS_FILE, content: JSON.stringify(redactions) };
-}
-
-export function cleaner(redactions: readonly string[]): (line: string) => string {
-  const redact = createRedactor(redactions);
-  return (line) => redact(cleanLine(line));
 }
 
 async function provideImage(
@@ -102,6 +98,7 @@ async function endUnlaunched(
 interface Attended {
   execution: Execution;
   writer: RunLogWriter;
+  redaction: RunRedaction;
   event: 'run_started' | 'run_adopted';
 }
 
@@ -109,9 +106,11 @@ interface Attended {
 export async function attend(
   ports: SupervisionPorts,
   run: Supervised,
-  { execution, writer, event }: Attended,
+  { execution, writer, redaction, event }: Attended,
 ): Promise<void> {
-  const started = recordStart(ports, run, execution, event);
+  // What is over already has one event instead of two; the wait for a second durable write would be the caller's.
+  const started =
+    event === 'run_started' && execution.over ? false : recordStart(ports, run, execution, event);
   let ending: Ending | null;
   try {
     ending = await Promise.race([execution.ending, aborted(run.handOn.signal)]);
@@ -125,9 +124,11 @@ export async function attend(
     await started;
     return await passOn(ports, run, writer);
   }
-  const [log] = await Promise.all([writer.close(), started]);
+  const [log, told] = await Promise.all([writer.close(), started]);
   if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
-  const stored = await storeEnd(ports, run.guard, { ...endOf(execution, ending, run), log });
+  const error = ending.error && redaction.text(ending.error);
+  const end = { ...endOf(execution, { ...ending, error }, run), log, printed: redaction.printed };
+  const stored = await storeEnd(ports, run.guard, told ? end : { ...end, execution: whatRan(execution) });
   if (stored) await cleanUp(ports, run);
 }
 
@@ -167,29 +168,37 @@ function endOf(execution: Execution, ending: Ending, run: Supervised): Omit<End,
   };
 }
 
-/** A start that cannot be stored does not stop the run: its end carries the same facts. */
+function whatRan({ ref, image_digest }: Execution): JsonObject {
+  return { 'executor.container': ref, ...(image_digest && { 'executor.image_digest': image_digest }) };
+}
+
+/** False: it could not be stored. That does not stop the run: its end carries the same facts. */
 async function recordStart(
   { ledger, log }: SupervisionPorts,
   { guard }: Supervised,
-  { ref, started_at, image_digest }: Execution,
+  execution: Execution,
   event: 'run_started' | 'run_adopted',
-): Promise<void> {
+): Promise<boolean> {
+  const { ref, started_at } = execution;
   const facts = {
     status: 'running',
     status_reason: null,
     launched: true,
     started_at,
-    'executor.container': ref,
-    ...(image_digest && { 'executor.image_digest': image_digest }),
+    ...whatRan(execution),
   };
-  await ledger
-    .append({ kind: event, run_id: guard.run_id, at: started_at, facts, private: {} }, guard, {
-      phase: 'running',
-      ref,
-    })
-    .catch((error: unknown) =>
-      log('error', 'the start of a run could not be stored', { error: messageOf(error) }),
+  const change = { phase: 'running', ref } as const;
+  try {
+    await ledger.append(
+      { kind: event, run_id: guard.run_id, at: started_at, facts, private: {} },
+      guard,
+      change,
     );
+    return true;
+  } catch (error) {
+    log('error', 'the start of a run could not be stored', { error: messageOf(error) });
+    return false;
+  }
 }
 
 /** Removes what the run left on engine and host, then its lease. What fails here is done by the next recovery. */

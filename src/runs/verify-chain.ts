@@ -1,6 +1,8 @@
 import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
 import { RUN_EVENT_KINDS } from './action-run.ts';
+import { BUNDLE_IMPORTED } from './archive.ts';
+import { CALLS_RECORDED } from './trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
 
@@ -86,6 +88,18 @@ export function createChainCheck({ from, known, found, erased }: ChainTask): Cha
   };
 }
 
+/** The names of erased values of an event that is what was hashed and committed to; null: it is not. */
+export function soundEvent(event: StoredEvent, values: readonly StoredValue[]): string[] | null {
+  const commitments = commitmentsOf(event);
+  if (!commitments || !isJsonObject(event.facts) || storedHash(event) !== event.hash) return null;
+  const intact = (value: StoredValue): boolean =>
+    Object.hasOwn(commitments, value.name) && isIntact(value, commitments[value.name]);
+  if (!values.every(intact)) return null;
+  const names = Object.keys(commitments);
+  if (names.length === values.length) return [];
+  return names.filter((name) => !values.some((value) => value.name === name));
+}
+
 /** Puts what it should be in the place of one field after the other, until the hash is right again. */
 function suspect(
   event: StoredEvent,
@@ -95,7 +109,7 @@ function suspect(
   const fits = (patch: Partial<StoredEvent>): boolean => storedHash({ ...event, ...patch }) === event.hash;
   if (!Number.isSafeInteger(event.at) || !isJsonObject(event.facts)) return null;
   if (links?.some((prev) => fits({ prev }))) return 'prev';
-  if (RUN_EVENT_KINDS.some((kind) => fits({ kind }))) return 'kind';
+  if ([...RUN_EVENT_KINDS, CALLS_RECORDED, BUNDLE_IMPORTED].some((kind) => fits({ kind }))) return 'kind';
   const names = recommitted(event, values);
   if (names && fits({ commitments: names.text })) return `commitments.${names.changed.join(', ')}`;
   return null;

@@ -22,7 +22,7 @@ export interface Finding {
   /** Last of several events in a row. */
   to_seq?: number;
   run_id?: string;
-  table?: 'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests';
+  table?: 'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'calls';
   field?: string;
 }
 

@@ -8,9 +8,9 @@ import {
   type RequestStateCodec,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { cleanLine } from '../shared/clean-text.ts';
 import { AppError } from '../shared/errors.ts';
 import { canonicalJson, sha256 } from '../shared/json.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 import type { Consent } from '../runs/start.ts';
 import type { ApprovalNeeded } from '../tools/tool.ts';
 
@@ -57,10 +57,18 @@ export function consentOf(ctx: ServerContext, call: Call, by: string): Consent |
   return { plan_digest: sealed.plan, nonce: sealed.nonce, expires_at: sealed.expires_at, by };
 }
 
+interface Asking {
+  ctx: ServerContext;
+  call: Call;
+  ask: ApprovalNeeded['ask'];
+  now: number;
+  redaction: Pick<Redaction, 'text'>;
+}
+
 /** The question to the human, about what the server resolved and not about the model's words. */
 export async function askHuman(
   codec: ApprovalCodec,
-  { ctx, call, ask, now }: { ctx: ServerContext; call: Call; ask: ApprovalNeeded['ask']; now: number },
+  { ctx, call, ask, now, redaction }: Asking,
 ): Promise<InputRequiredResult> {
   const state: Sealed = {
     tool: call.tool,
@@ -72,7 +80,7 @@ export async function askHuman(
   return inputRequired({
     inputRequests: {
       [QUESTION]: inputRequired.elicit({
-        message: question(call.tool, ask),
+        message: question(call.tool, ask, redaction),
         requestedSchema: {
           type: 'object',
           properties: {
@@ -110,7 +118,11 @@ function digestOf({ tool, input }: Call): string {
   return sha256(canonicalJson([tool, bound]));
 }
 
-function question(tool: string, { plan, decision }: ApprovalNeeded['ask']): string {
+function question(
+  tool: string,
+  { plan, decision }: ApprovalNeeded['ask'],
+  { text }: Asking['redaction'],
+): string {
   const { workspace, block, action } = plan;
   const lines = [
     tool === 'retrigger_action_run' ? 'Run this action again?' : 'Run this action?',
@@ -120,11 +132,13 @@ function question(tool: string, { plan, decision }: ApprovalNeeded['ask']): stri
     `Action: ${action.name} (${action.kind})`,
     `Hosts: ${hostsOf(plan)}`,
     plan.image ? `Image: ${plan.image.reference}` : 'On this host, without a container',
-    ...(action.prompt === null ? [] : [`The action asks: ${action.prompt.slice(0, PROMPT_CHARACTERS)}`]),
+    ...(action.prompt === null
+      ? []
+      : [`The action asks: ${text(action.prompt).slice(0, PROMPT_CHARACTERS)}`]),
     `Plan: ${plan.digest.slice(0, 12)} (${decision.rule})`,
   ];
   // Names and prompts come from workspace files: none of them may add a line of its own to the question.
-  return lines.map((line) => cleanLine(line.replace(/[\r\n]+/g, ' ')).trimEnd()).join('\n');
+  return lines.map((line) => text(line.replace(/[\r\n]+/g, ' ')).trimEnd()).join('\n');
 }
 
 const MOST_HOSTS = 10;

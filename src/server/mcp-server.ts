@@ -1,26 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import {
   CLIENT_CAPABILITIES_META_KEY,
-  CLIENT_INFO_META_KEY,
   McpServer,
   type CallToolResult,
   type ClientCapabilities,
-  type Implementation,
   type InputRequiredResult,
   type ServerContext,
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server';
 import { AppError, messageOf } from '../shared/errors.ts';
+import { isObject } from '../shared/json.ts';
 import type { Log } from '../shared/ports.ts';
 import type { Caller } from '../runs/start.ts';
+import { warningOf } from '../runs/trail.ts';
 import type { Services } from '../tools/services.ts';
-import { isApprovalNeeded, type Tool } from '../tools/tool.ts';
+import { isApprovalNeeded, type Tool, type ToolCall } from '../tools/tool.ts';
 import { askHuman, cannotAsk, consentOf, createApprovalCodec, type ApprovalCodec } from './approval.ts';
+import { callerOf, envelopeOf } from './caller.ts';
 import { checkInput } from './check-input.ts';
 import { INSTRUCTIONS } from './instructions.ts';
 import { portableSchema } from './portable-schema.ts';
 import { answer, failure, internal } from './present.ts';
 import { progressOf } from './progress.ts';
+import { recordCall, type Done } from './record-call.ts';
 import { registerResources } from './resources.ts';
 
 export interface ServerParts {
@@ -80,7 +82,7 @@ function createServer(parts: ConnectionParts, registered: readonly Registered[])
       (args, ctx) => callTool(parts, server, { tool, args, ctx }),
     );
   }
-  registerResources(server, parts.services);
+  registerResources(server, parts);
   return server;
 }
 
@@ -106,42 +108,59 @@ async function callTool(
   { tool, args, ctx }: Call,
 ): Promise<CallToolResult | InputRequiredResult> {
   parts.onFirstCall();
+  const caller = callerOf(server, ctx, parts.principal);
+  const { recorder, redaction } = parts.services;
   try {
-    const input: object = checkInput(tool, args);
-    const call = { tool: tool.name, input };
-    const result = await tool.run(parts.services, input as never, {
-      caller: { principal: parts.principal, client: clientOf(server, ctx) },
-      signal: ctx.mcpReq.signal,
-      progress: progressOf(ctx),
-      consent: consentOf(ctx, call, parts.principal.display),
-    });
-    if (!isApprovalNeeded(result)) return answer(result);
-    if (!canAsk(server, ctx)) throw cannotAsk(result.ask);
-    return await askHuman(parts.approvals, { ctx, call, ask: result.ask, now: parts.services.clock.now() });
+    const result = await recordCall(recorder, { tool: tool.name, given: args, caller }, (entry) =>
+      runTool(parts, server, { tool, args, ctx, caller, entry }),
+    );
+    if ('question' in result) return result.question;
+    return answer(redaction, result.data, warningOf(recorder.standing()));
   } catch (error) {
-    if (error instanceof AppError) return failure(error);
+    const warning = warningOf(recorder.standing());
+    if (error instanceof AppError) return failure(redaction, error, warning);
     parts.log('error', 'a call failed unexpectedly', {
       tool: tool.name,
       error: messageOf(error),
       stack: stackOf(error),
     });
-    return failure(internal());
+    return failure(redaction, internal(), warning);
   }
+}
+
+type Result = { data: object } | { question: InputRequiredResult };
+
+async function runTool(
+  { services, approvals, principal }: ConnectionParts,
+  server: McpServer,
+  { tool, args, ctx, caller, entry }: Call & Pick<ToolCall, 'caller' | 'entry'>,
+): Promise<Done<Result>> {
+  const input: object = checkInput(tool, args);
+  const call = { tool: tool.name, input };
+  const data = await tool.run(services, input as never, {
+    caller,
+    signal: ctx.mcpReq.signal,
+    progress: progressOf(ctx, services.redaction),
+    consent: consentOf(ctx, call, principal.display),
+    entry,
+  });
+  if (!isApprovalNeeded(data)) {
+    return { value: { data }, outcome: 'answered', run_id: runIdOf(data), reads: tool.effect === 'reads' };
+  }
+  if (!canAsk(server, ctx)) throw cannotAsk(data.ask);
+  const { clock, redaction } = services;
+  const question = await askHuman(approvals, { ctx, call, ask: data.ask, now: clock.now(), redaction });
+  return { value: { question }, outcome: 'asked', reads: false };
+}
+
+/** The run that an answer is about, where it is about one. */
+function runIdOf(result: { run?: unknown }): string | null {
+  const id = isObject(result.run) ? result.run['id'] : null;
+  return typeof id === 'string' ? id : null;
 }
 
 function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack : undefined;
-}
-
-/** Modern clients say who they are with each request, older ones once. */
-function clientOf(server: McpServer, ctx: ServerContext): Caller['client'] {
-  const info = (envelopeOf(ctx)[CLIENT_INFO_META_KEY] ?? server.server.getClientVersion()) as
-    Implementation | undefined;
-  return info ? { name: String(info.name).slice(0, 200), version: String(info.version).slice(0, 100) } : null;
-}
-
-function envelopeOf(ctx: ServerContext): Record<string, unknown> {
-  return ctx.mcpReq.envelope ?? {};
 }
 
 function canAsk(server: McpServer, ctx: ServerContext): boolean {

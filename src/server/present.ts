@@ -1,21 +1,25 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { AppError } from '../shared/errors.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 
 /** An answer: the structured part stands alone, the text is the same JSON for clients that show only text. */
-export function answer(data: object): CallToolResult {
-  return {
-    content: [{ type: 'text', text: JSON.stringify(data) }],
-    structuredContent: data,
-  };
+export function answer(redaction: Redaction, data: object, warning: string | null): CallToolResult {
+  const shown = redaction.json({ ...data, ...warned(warning) });
+  return { content: [{ type: 'text', text: JSON.stringify(shown) }], structuredContent: shown };
 }
 
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */
-export function failure(error: AppError): CallToolResult {
+export function failure(redaction: Redaction, error: AppError, warning: string | null): CallToolResult {
   const { code, message, valid, next, details } = error;
   const body = {
     error: { code, message, ...(valid && { valid }), ...(next && { next }), ...(details && { details }) },
+    ...warned(warning),
   };
-  return { isError: true, content: [{ type: 'text', text: JSON.stringify(body) }] };
+  return { isError: true, content: [{ type: 'text', text: JSON.stringify(redaction.json(body)) }] };
+}
+
+function warned(warning: string | null): { warnings?: string[] } {
+  return warning === null ? {} : { warnings: [warning] };
 }
 
 export function internal(): AppError {

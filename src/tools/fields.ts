@@ -31,6 +31,16 @@ export const timeoutSeconds = z
   .describe('Stop the run after this long')
   .optional();
 
+const time = z.string().max(100).optional();
+
+/** When; what resolveInterval takes. */
+export const interval = {
+  during: time.describe('2026-10-25, 2026-10, 24h; excludes since and until'),
+  since: time.describe('ISO 8601, or a duration back from now: 7d'),
+  until: time,
+  timezone: z.string().max(100).describe('IANA; for times without offset').optional(),
+};
+
 /** A list, or one string. */
 export const names = z.union([name, z.array(name).max(50)]).optional();
 

@@ -3,6 +3,7 @@ import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
 import type { AnchorNote, AnchorProblem } from '../runs/verify.ts';
+import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
@@ -26,7 +27,7 @@ export const getStatus = defineTool({
   }),
   async run(services) {
     const [ledger, workspaces, engine] = await Promise.all([
-      services.ledger.status(),
+      services.standing(),
       services.overview(),
       services.engine(),
     ]);
@@ -48,6 +49,7 @@ export const getStatus = defineTool({
         ...stored,
         newest: iso(newest_at),
         verification: verifiedOf(verification),
+        trail: trailOf(services.recorder.standing()),
         outside_anchor: anchorOf(anchor, services.clock.now()),
         checkpoint_timer: timerOf(services.anchoring, anchor_problem),
       },
@@ -61,6 +63,11 @@ export const getStatus = defineTool({
 function executorOf(kind: string, engine: EngineStatus): Record<string, unknown> {
   const { available, endpoint, version, tried, problem } = engine;
   return available ? { kind, available, endpoint, version } : { kind, available, problem, tried };
+}
+
+function trailOf({ recording, problem }: TrailStanding): string {
+  if (!recording) return 'off: calls are not recorded (POLYCRATE_MCP_TRAIL)';
+  return problem === null ? 'on' : `waiting: ${problem}`;
 }
 
 /** The newest checkpoint that was handed out to be kept elsewhere. */

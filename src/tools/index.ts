@@ -9,6 +9,7 @@ import { readActionRunLog } from './read-action-run-log.ts';
 import { retriggerActionRun } from './retrigger-action-run.ts';
 import { runAction } from './run-action.ts';
 import { searchActionRuns } from './search-action-runs.ts';
+import { searchTrail } from './search-trail.ts';
 import type { Tool } from './tool.ts';
 import { waitForActionRun } from './wait-for-action-run.ts';
 
@@ -26,4 +27,5 @@ export const tools: readonly Tool[] = [
   searchActionRuns,
   getActionRun,
   readActionRunLog,
+  searchTrail,
 ];

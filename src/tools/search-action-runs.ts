@@ -11,8 +11,6 @@ import { leanRun } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
 
-const time = z.string().max(100).optional();
-
 const inputSchema = z.object({
   organization: field.names,
   workspace: field.names,
@@ -27,10 +25,7 @@ const inputSchema = z.object({
   host: field.names.describe('Machine that ran it'),
   client: z.string().max(200).optional(),
   source: z.enum(RUN_SOURCES).optional(),
-  during: time.describe('2026-10-25, 2026-10, 24h; excludes since and until'),
-  since: time.describe('ISO 8601, or a duration back from now: 7d'),
-  until: time,
-  timezone: z.string().max(100).describe('IANA; for times without offset').optional(),
+  ...field.interval,
   time_field: z.enum(['started', 'finished', 'overlaps', 'recorded']).default('started'),
   text: z.string().min(1).max(200).describe('Part of reason, names or status_reason').optional(),
   order: z.enum(['newest', 'oldest', 'longest']).default('newest'),

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Plan } from '../actions/plan.ts';
 import type { Decision } from '../actions/policy.ts';
 import type { Caller, Consent } from '../runs/start.ts';
+import type { CallEntry } from '../runs/trail.ts';
 import type { Services } from './services.ts';
 
 /** What one call of a tool does at its worst; hints, read-only filtering and order derive from it. */
@@ -14,6 +15,8 @@ export interface ToolCall {
   /** Set only if the client asked for progress. */
   progress: ((message: string, elapsed_ms: number) => void) | undefined;
   consent: Consent | null;
+  /** How the call is recorded; a launch goes through it. */
+  entry: CallEntry;
 }
 
 /** Nothing happened yet: the server has to ask a human about this plan and call again. */

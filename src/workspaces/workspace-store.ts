@@ -38,4 +38,6 @@ export interface WorkspaceStore {
    * circular `inventory.from` or `kubeconfig.from`.
    */
   inspect(workspace: Workspace, block: Block): Promise<BlockFiles>;
+  /** Contents of the workspace's secret files as they are now, for redaction and for nothing else. */
+  secretFiles(workspace: Workspace): Promise<readonly string[]>;
 }

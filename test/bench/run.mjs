@@ -1,9 +1,11 @@
 // Measures against bars, as ratios of interleaved pairs: other work on the machine slows both sides.
-// `npm run bench -- --only NAME` measures one of: cold-start, calls, short-run, big-log, many-runs.
+// `npm run bench -- --only NAME` measures one of: cold-start, calls, short-run, big-log, many-runs, verify.
+// `--runs N` is the size of the ledger that `verify` reads.
 import { parseArgs } from 'node:util';
 import { calls } from './calls.mjs';
 import { coldStart } from './cold-start.mjs';
 import { bigLog, manyRuns, shortRun } from './containers.mjs';
+import { verify } from './verify.mjs';
 import { makeWorld, missingEngine } from './world.mjs';
 
 const BENCHES = {
@@ -12,9 +14,12 @@ const BENCHES = {
   'short-run': { measure: shortRun, engine: true },
   'big-log': { measure: bigLog, engine: true },
   'many-runs': { measure: manyRuns, engine: true },
+  verify: { measure: verify },
 };
 
-const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
+const { only, runs } = parseArgs({
+  options: { only: { type: 'string' }, runs: { type: 'string', default: '50000' } },
+}).values;
 if (only !== undefined && !(only in BENCHES)) {
   console.error(`There is no benchmark ${only}; there are ${Object.keys(BENCHES).join(', ')}.`);
   process.exit(2);
@@ -31,7 +36,7 @@ for (const [name, { measure, engine }] of Object.entries(BENCHES)) {
   // A world of its own each, so that no benchmark leaves the next a larger ledger.
   const world = await makeWorld();
   try {
-    rows.push(...(await measure(world)));
+    rows.push(...(await measure(world, { runs: Number(runs) })));
   } finally {
     await world.remove();
   }

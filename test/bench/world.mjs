@@ -57,19 +57,7 @@ async function writeWorkspace(path, name) {
 
 /** Fills the ledger with past runs through the product's own store. */
 export async function fillLedger(world, count) {
-  const source = new URL('test/support/fill-ledger.ts', ROOT);
-  const bundle = join(world.folder, 'fill-ledger.mjs');
-  await build({
-    entryPoints: [source.pathname],
-    outfile: bundle,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    external: ['better-sqlite3'],
-    define: { 'import.meta.url': JSON.stringify(source.href) },
-    logLevel: 'error',
-  });
-  const { fillLedger: fill } = await import(pathToFileURL(bundle).href);
+  const { fillLedger: fill } = await bundled(world, 'fill-ledger');
   const start = Date.now() - count * 60_000;
   const runs = Array.from({ length: count }, (_, n) => ({
     organization: 'bench',
@@ -85,6 +73,30 @@ export async function fillLedger(world, count) {
     requested_at: start + n * 60_000,
   }));
   await fill(world.home, runs);
+}
+
+/** Fills the ledger with very many past runs, which need not survive a power cut. */
+export async function bulkLedger(world, count) {
+  const { bulkLedger: fill } = await bundled(world, 'bulk-ledger');
+  fill(world.home, count);
+}
+
+/** A module of the tests' support, in TypeScript, with the product's own parts in it. */
+async function bundled(world, name) {
+  const source = new URL(`test/support/${name}.ts`, ROOT);
+  const outfile = join(world.folder, `${name}.mjs`);
+  await build({
+    entryPoints: [source.pathname],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    external: ['better-sqlite3'],
+    // As if it lay where it was written, so that what it names by its own place is found.
+    define: { 'import.meta.url': JSON.stringify(source.href) },
+    logLevel: 'error',
+  });
+  return await import(pathToFileURL(outfile).href);
 }
 
 const run = promisify(execFile);

@@ -65,7 +65,11 @@ describeWithEngine('docker executor', () => {
     return leftover.ref;
   };
 
-  describeExecutor(async () => ({ executor, spec, otherWorkdir: '/usr' }));
+  describeExecutor(async () => {
+    const { Env } = (await docker.getImage(TEST_IMAGE).inspect()).Config;
+    const ownVariables = (Env ?? []).map((entry) => entry.replace(/=.*/s, ''));
+    return { executor, spec, otherWorkdir: '/usr', ownVariables };
+  });
 
   describe('container', () => {
     it('carries name, labels, limits and a limited log, and is neither privileged nor removed by itself', async () => {

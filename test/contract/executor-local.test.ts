@@ -21,7 +21,7 @@ describe('local executor', () => {
   });
   afterAll(async () => rm(folder, { recursive: true }));
 
-  describeExecutor(async () => ({ executor, spec, otherWorkdir: '/usr' }));
+  describeExecutor(async () => ({ executor, spec, otherWorkdir: '/usr', ownVariables: [] }));
 
   it('refuses a working directory that is missing', async () => {
     const missing = spec({ workdir: join(folder, 'missing') });

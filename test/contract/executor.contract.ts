@@ -10,6 +10,8 @@ export interface ExecutorUnderTest {
   spec(overrides?: Partial<LaunchSpec>): LaunchSpec;
   /** An existing folder to run in, other than the default one. */
   otherWorkdir: string;
+  /** Names of variables that come with the place itself, such as an image's own. */
+  ownVariables: readonly string[];
 }
 
 const CANARY = 'POLYCRATE_MCP_CONTRACT_CANARY';
@@ -160,7 +162,8 @@ export function describeExecutor(make: () => Promise<ExecutorUnderTest>): void {
       expect(seen).toMatchObject(env);
       // What the engine itself adds to any container, and the mark that finds a local run again.
       const known = ['PATH', 'GREETING', 'EMPTY', 'HOME', 'HOSTNAME', 'POLYCRATE_MCP_RUN_ID'];
-      expect(Object.keys(seen).filter((name) => !known.includes(name))).toEqual([]);
+      const allowed = [...known, ...under.ownVariables];
+      expect(Object.keys(seen).filter((name) => !allowed.includes(name))).toEqual([]);
       expect([undefined, spec.run_id]).toContain(seen['POLYCRATE_MCP_RUN_ID']);
     });
 

@@ -3,6 +3,7 @@ import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
 import type { RunEvent } from '../../src/runs/action-run.ts';
+import type { BundleEvent } from '../../src/runs/archive.ts';
 import { bundleRun } from '../../src/runs/bundled-run.ts';
 import { importEvent } from '../../src/runs/import-bundle.ts';
 import { createProofTree } from '../../src/runs/inclusion.ts';
@@ -18,7 +19,7 @@ function archiveContract(open: () => Promise<Records>): void {
     records = await open();
   });
 
-  const bundle = (n: number): RunEvent => ({
+  const bundle = (n: number): BundleEvent => ({
     kind: 'bundle_imported',
     run_id: '',
     at: systemClock.now(),

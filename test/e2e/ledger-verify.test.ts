@@ -35,7 +35,8 @@ function ledger(args: string[], env: Record<string, string> = {}) {
 const ask = async (
   use: (call: Awaited<ReturnType<typeof connect>>['call']) => Promise<void>,
 ): Promise<void> => {
-  const server = await connect({ home: home.path });
+  // The numbers below are those of the runs: no calls between them.
+  const server = await connect({ home: home.path, env: { POLYCRATE_MCP_TRAIL: 'off' } });
   try {
     await use(server.call);
   } finally {

@@ -130,6 +130,7 @@ export function intentFor(past: Past): IntentRequest {
     idempotency: null,
     exclusive: !(past.allow_concurrent ?? true),
     burn: null,
+    calls: null,
   };
 }
 

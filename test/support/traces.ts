@@ -103,34 +103,42 @@ function ledgerLabel(home: string): string {
   return `polycrate-mcp.ledger=${sha256(home).slice(0, 12)}`;
 }
 
+export interface EngineEvent {
+  action: string;
+  attributes: Readonly<Record<string, string>>;
+}
+
 /** The engine's own account of what happens to the containers of a ledger. */
 export interface EngineEvents {
   /** Resolves when that has happened, also if it happened before. */
   seen(action: string): Promise<void>;
   /** How often it happened so far. */
   count(action: string): number;
+  /** All of it, in order, with the labels of the container. */
+  told: readonly EngineEvent[];
   close(): void;
 }
 
 export async function watchEngine(home: string): Promise<EngineEvents> {
   const filters = { type: ['container' as const], label: [ledgerLabel(home)] };
   const stream = (await docker.getEvents({ filters })) as unknown as Readable;
-  const counts = new Map<string, number>();
+  const told: EngineEvent[] = [];
   let waiting: { action: string; resolve: () => void }[] = [];
   let rest = '';
   stream.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines.filter(Boolean)) {
-      const { Action: action } = JSON.parse(line) as { Action: string };
-      counts.set(action, (counts.get(action) ?? 0) + 1);
+      const { Action: action, Actor } = JSON.parse(line);
+      told.push({ action, attributes: Actor.Attributes });
       for (const waiter of waiting) if (waiter.action === action) waiter.resolve();
       waiting = waiting.filter((waiter) => waiter.action !== action);
     }
   });
   stream.on('error', () => undefined);
-  const count = (action: string): number => counts.get(action) ?? 0;
+  const count = (action: string): number => told.filter((event) => event.action === action).length;
   return {
+    told,
     count,
     seen: (action) =>
       new Promise((resolve) => {
@@ -141,7 +149,8 @@ export async function watchEngine(home: string): Promise<EngineEvents> {
   };
 }
 
-async function processesOf(home: string, except: readonly number[]): Promise<string[]> {
+/** Command lines, with their pids, of living processes that were started with this home. */
+export async function processesOf(home: string, except: readonly number[] = []): Promise<string[]> {
   const pids = (await readdir('/proc')).filter(
     (name) => /^\d+$/.test(name) && !except.includes(Number(name)),
   );

@@ -76,7 +76,7 @@ it('the list has the documented order, and every file that defines a tool is on 
   const names = [
     'get_status', 'list_workspaces', 'list_blocks', 'get_block', 'plan_action', 'run_action',
     'retrigger_action_run', 'wait_for_action_run', 'cancel_action_run', 'search_action_runs',
-    'get_action_run', 'read_action_run_log',
+    'get_action_run', 'read_action_run_log', 'search_trail',
   ]; // prettier-ignore
   expect(listed.map(({ name }) => name)).toEqual(names);
   const defining = readdirSync(SOURCES).filter((file) =>

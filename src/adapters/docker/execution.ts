@@ -31,6 +31,7 @@ export async function holdContainer(
     ref: container.id,
     started_at: timeOf(facts?.State.StartedAt) ?? patience.clock.now(),
     image_digest: facts?.Image ?? null,
+    over: facts === null || isOver(facts.State),
     ending,
     stop: (grace_ms) => stop(container, { over, grace_ms, options }),
     detach: () => output.detach(),

@@ -42,6 +42,7 @@ export async function adoptLocally(run_id: string, ref: string, clock: Clock): P
     ref,
     started_at,
     image_digest: null,
+    over: false,
     ending,
     stop: async (grace_ms) => {
       if (!over) await stopGroup({ group, over: gone, grace_ms }, clock);

@@ -48,6 +48,7 @@ export async function launchLocally(
     ref: `${child.pid}:${start}`,
     started_at,
     image_digest: null,
+    over: false,
     ending,
     stop: async (grace_ms) => {
       if (!over) await stopGroup({ group: child.pid, over: child.exited, grace_ms }, times.clock);

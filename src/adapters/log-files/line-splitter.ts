@@ -3,8 +3,15 @@ import type { Stream } from '../../runs/executor.ts';
 /** Longer lines are stored in pieces, so that one endless line cannot fill the memory. */
 export const LONGEST_LINE = 64 * 1024;
 
-/** Receives a line's bytes without its end, and how many raw bytes it stands for, end included. */
-export type OnLine = (stream: Stream, bytes: Buffer, raw: number) => void;
+/** What is handed over: how many raw bytes it stands for, line end included, and whether its line goes on. */
+export interface Piece {
+  stream: Stream;
+  raw: number;
+  continues: boolean;
+}
+
+/** Receives the bytes of a line, or of a piece of a long one, without the line's end. */
+export type OnLine = (bytes: Buffer, piece: Piece) => void;
 
 export interface LineSplitter {
   push(stream: Stream, chunk: Buffer): void;
@@ -19,8 +26,9 @@ export function createLineSplitter(onLine: OnLine): LineSplitter {
   const pieces = (stream: Stream, bytes: Buffer): Buffer => {
     let rest = bytes;
     while (rest.length > LONGEST_LINE) {
-      onLine(stream, rest.subarray(0, LONGEST_LINE), LONGEST_LINE);
-      rest = rest.subarray(LONGEST_LINE);
+      const raw = characterBorder(rest, LONGEST_LINE);
+      onLine(rest.subarray(0, raw), { stream, raw, continues: true });
+      rest = rest.subarray(raw);
     }
     return rest;
   };
@@ -31,7 +39,7 @@ export function createLineSplitter(onLine: OnLine): LineSplitter {
       let from = 0;
       for (let at = data.indexOf(10); at !== -1; at = data.indexOf(10, from)) {
         const line = pieces(stream, data.subarray(from, at));
-        onLine(stream, line, line.length + 1);
+        onLine(line, { stream, raw: line.length + 1, continues: false });
         from = at + 1;
       }
       // A copy, because the rest must not keep the engine's whole buffer alive.
@@ -39,9 +47,18 @@ export function createLineSplitter(onLine: OnLine): LineSplitter {
     },
     flush() {
       for (const stream of ['stdout', 'stderr'] as const) {
-        if (pending[stream].length > 0) onLine(stream, pending[stream], pending[stream].length);
+        const raw = pending[stream].length;
+        if (raw > 0) onLine(pending[stream], { stream, raw, continues: false });
         pending[stream] = Buffer.alloc(0);
       }
     },
   };
+}
+
+/** The last border between two UTF-8 characters at or before `at`. */
+function characterBorder(bytes: Buffer, at: number): number {
+  for (let border = at; border > at - 4; border--) {
+    if ((bytes[border]! & 0xc0) !== 0x80) return border;
+  }
+  return at;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Stream } from '../../runs/executor.ts';
-import type { LogGap, LogSummary, RunLogWriter } from '../../runs/run-log.ts';
+import type { CleanOutput, LogGap, LogSummary, RunLogWriter } from '../../runs/run-log.ts';
 import type { Appender } from './appender.ts';
 import { START, type Position } from './format.ts';
 import { bytesOf, scanSegment, segmentsOf, type Segment } from './files.ts';
@@ -10,7 +10,7 @@ interface WriterOptions {
   head: string;
   appender: Appender;
   replay: boolean;
-  clean: (line: string) => string;
+  clean: CleanOutput;
 }
 
 /** Feeds an appender from raw output; in a replay it first passes over what is stored already. */
@@ -22,8 +22,8 @@ export function createLogWriter({ head, appender, replay, clean }: WriterOptions
   const checked: Record<Stream, boolean> = { stdout: false, stderr: false };
   let headLost = false;
 
-  const splitter = createLineSplitter((stream, bytes, raw) => {
-    const text = clean(bytes.toString('utf8'));
+  const splitter = createLineSplitter((bytes, { stream, raw, continues }) => {
+    const text = clean(bytes.toString('utf8'), { stream, continues });
     if (replay && !checked[stream]) {
       checked[stream] = true;
       // Another first line means that the engine's own log was rotated: then nothing is passed over.

@@ -3,7 +3,7 @@ import { applyEvent } from '../../runs/action-run.ts';
 import type { ImportBatch, LedgerArchive } from '../../runs/archive.ts';
 import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
 import type { Database } from './database.ts';
-import { documentOf } from './projection.ts';
+import { documentOf, noteDocumentOf } from './projection.ts';
 
 const HASHES = 'SELECT hash FROM events WHERE seq > $1 ORDER BY seq LIMIT $2';
 const EVENTS = `SELECT seq, at, kind, run_id, facts, commitments, prev, hash FROM events
@@ -43,7 +43,7 @@ async function importRuns(db: Pick<Database, 'write'>, { bundle, runs }: ImportB
     documentOf(event, { token: randomUUID(), run: applyEvent(null, event) }),
   );
   const rows = await db.write<{ id: string }>('SELECT ledger_import($1, $2) AS id', [
-    documentOf(bundle, { token: randomUUID(), run: null }),
+    noteDocumentOf(bundle, randomUUID()),
     `[${documents.join(',')}]`,
   ]);
   return rows.map(({ id }) => id);

@@ -10,6 +10,7 @@ import {
 } from '../../runs/verify.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
 import { checkRun, type Projector, type Row } from '../../runs/verify-projection.ts';
+import { checkTrail } from './check-trail.ts';
 import type { Database, Query } from './database.ts';
 import { plain } from './plain-text.ts';
 import { peopleOf, rowOf } from './projection.ts';
@@ -54,6 +55,7 @@ export async function verify(
     if (!task.from) await checkTriggers(parts);
     const { state, ...counts } = await checkEvents(parts, erased.add);
     const runs = await checkRuns(parts);
+    await checkTrail(query, Number(task.from?.size ?? 0), { stream, found: parts.found });
     await query('COMMIT');
     return {
       ...state,
@@ -170,7 +172,7 @@ function runsStatement(after: number): string {
        'commitments', e.commitments, 'prev', e.prev, 'hash', e.hash, 'values', (
          SELECT coalesce(json_agg(json_build_object('name', p.name, 'value', p.value)), '[]')
          FROM event_private p WHERE p.seq = e.seq)) ORDER BY e.seq)
-     FROM events e WHERE e.run_id = i.run_id AND i.run_id <> '') AS events,
+     FROM events e WHERE e.run_id = i.run_id AND e.run_id <> '') AS events,
     (SELECT to_json(r) FROM runs r WHERE r.id = i.run_id) AS row,
     (SELECT json_agg(n.role || ' ' || n.name) FROM run_people n WHERE n.run_id = i.run_id) AS people,
     (SELECT json_agg(a.alias) FROM run_aliases a WHERE a.run_id = i.run_id) AS aliases,

@@ -53,6 +53,11 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       retriggersOf: async (run_id, limit) => (await opened()).history.retriggersOf(run_id, limit),
       ids: async (prefix, limit) => (await opened()).history.ids(prefix, limit),
     },
+    trail: {
+      append: async (event) => (await opened()).trail.append(event),
+      search: async (query) => (await opened()).trail.search(query),
+      names: async (column, limit) => (await opened()).trail.names(column, limit),
+    },
     watch: {
       // A supervisor's loop rests on this: a ledger out of reach makes it wait, not fail.
       async changed(max_ms, signal) {

@@ -15,19 +15,19 @@ import { isUnknown } from './failures.ts';
 import { ownerText } from './leases.ts';
 import { createNotes, type Notes } from './notes.ts';
 import { plain } from './plain-text.ts';
-import { documentOf } from './projection.ts';
+import { callsDocumentOf, documentOf } from './projection.ts';
 import { problemOf, SCHEMA_VERSION } from './schema.ts';
 import type { Withdrawals } from './withdrawals.ts';
 
 // prettier-ignore
-const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6)';
+const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7)';
 const APPEND = 'SELECT * FROM ledger_append($1, $2, $3, $4, $5, $6)';
 const KNOWN = `SELECT k.run_id, k.arguments_digest, k.at, k.valid_ms, r.record
   FROM requests k JOIN runs r ON r.id = k.run_id WHERE k.scope = $1 AND k.key = $2`;
 const STATUS = `SELECT (SELECT count(*) FROM runs) AS total,
   (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
   (SELECT coalesce(max(seq), 0) FROM events) AS events,
-  (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at,
+  (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
   (SELECT max(version) FROM ledger_schema) AS schema`;
 
 type Key = NonNullable<IntentRequest['idempotency']>;
@@ -78,7 +78,7 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
 } // prettier-ignore
 
 async function request(db: Database, withdrawals: Withdrawals, intent: IntentRequest): Promise<Intent> {
-  const { event, lease, idempotency, exclusive, burn } = intent;
+  const { event, lease, idempotency, exclusive, burn, calls } = intent;
   const token = randomUUID();
   const values = [
     SCHEMA_VERSION,
@@ -87,6 +87,7 @@ async function request(db: Database, withdrawals: Withdrawals, intent: IntentReq
     idempotency && JSON.stringify({ ...idempotency, scope: plain(idempotency.scope), key: plain(idempotency.key) }),
     exclusive,
     burn && JSON.stringify(burn),
+    calls && callsDocumentOf(calls, randomUUID()),
   ];
   try {
     const [row] = await db.write<RequestRow>(REQUEST, values);

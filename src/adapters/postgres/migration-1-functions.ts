@@ -26,18 +26,16 @@ BEGIN
   RETURN EXISTS (SELECT FROM events WHERE token = p_token);
 END $$;
 
--- Links an event to the chain and replaces what the projection says about its run. The lock is held.
-CREATE FUNCTION ledger_write(p_event json) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+-- Links an event to the newest one and stores its private values beside it. The lock is held. Answers its seq.
+CREATE FUNCTION ledger_chain(p_event json) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
   e record;
-  v_run runs%ROWTYPE;
   v_seq bigint;
   v_prev text;
   v_bytes text;
 BEGIN
   SELECT * INTO e FROM json_to_record(p_event) AS x(
-    token uuid, at bigint, kind text, run_id text, facts text, commitments text,
-    private json, run json, people json, aliases json);
+    token uuid, at bigint, kind text, run_id text, facts text, commitments text, private json);
   SELECT seq, hash INTO v_seq, v_prev FROM events ORDER BY seq DESC LIMIT 1;
   v_seq := coalesce(v_seq, 0) + 1;
   v_prev := coalesce(v_prev, repeat('0', 64));
@@ -50,10 +48,18 @@ BEGIN
   INSERT INTO event_private (seq, name, salt, value)
     SELECT v_seq, x.name, decode(x.salt, 'hex'), x.value
     FROM json_to_recordset(e.private) AS x(name text, salt text, value text);
-  -- About no run: there is nothing to project.
-  IF e.run_id = '' THEN RETURN; END IF;
+  RETURN v_seq;
+END $$;
+
+-- Chains an event and replaces what the projection says about its run.
+CREATE FUNCTION ledger_write(p_event json) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+  e record;
+  v_run runs%ROWTYPE;
+BEGIN
+  SELECT * INTO e FROM json_to_record(p_event) AS x(run_id text, run json, people json, aliases json);
   v_run := json_populate_record(NULL::runs, e.run);
-  v_run.version := v_seq;
+  v_run.version := ledger_chain(p_event);
   INSERT INTO runs VALUES (v_run.*) ON CONFLICT (id) DO UPDATE SET
     (kind, organization, workspace, environment, block, block_version, app_version, block_from, action, status,
       exit_code, launched, requested_at, started_at, finished_at, duration_ms, host, client, source, retrigger_of,
@@ -73,7 +79,9 @@ END $$;
 `;
 
 const RECORDS = `
-CREATE FUNCTION ledger_request(p_known integer, p_event json, p_lease json, p_key json, p_exclusive boolean, p_burn json)
+-- p_calls: the calls that led to it, null if none are recorded.
+CREATE FUNCTION ledger_request(p_known integer, p_event json, p_lease json, p_key json, p_exclusive boolean, p_burn json,
+  p_calls json)
 RETURNS TABLE (outcome text, run_id text, record text, arguments_digest text, at bigint, valid_ms bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -115,6 +123,7 @@ BEGIN
       RETURN;
     END IF;
   END IF;
+  IF p_calls IS NOT NULL THEN PERFORM ledger_write_calls(p_calls); END IF;
   PERFORM ledger_write(p_event);
   IF p_key IS NOT NULL THEN
     INSERT INTO requests (scope, key, arguments_digest, run_id, at, valid_ms)
@@ -213,8 +222,8 @@ $$;
 `;
 
 const PRIVILEGES = `
-REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_seen(uuid), ledger_write(json),
-  ledger_request(integer, json, json, json, boolean, json), ledger_append(text, json, bigint, boolean, integer, json),
+REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_seen(uuid), ledger_chain(json),
+  ledger_write(json), ledger_request(integer, json, json, json, boolean, json, json), ledger_append(text, json, bigint, boolean, integer, json),
   ledger_lease_renew(text, bigint), ledger_lease_take(text, integer, text, bigint, uuid),
   ledger_lease_give(text, integer, boolean), ledger_withdraw(uuid), ledger_note(json) FROM PUBLIC;
 `;

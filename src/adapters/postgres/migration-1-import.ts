@@ -15,7 +15,7 @@ BEGIN
     IF ledger_seen((v_run->>'token')::uuid) THEN
       RETURN NEXT v_run->>'run_id';
     ELSIF NOT EXISTS (SELECT FROM runs WHERE id = v_run->>'run_id') THEN
-      IF NOT v_noted THEN PERFORM ledger_write(p_bundle); END IF;
+      IF NOT v_noted THEN PERFORM ledger_chain(p_bundle); END IF;
       v_noted := true;
       PERFORM ledger_write(v_run);
       RETURN NEXT v_run->>'run_id';

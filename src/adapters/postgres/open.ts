@@ -1,5 +1,6 @@
 import type { RunHistory } from '../../history/search.ts';
 import type { LedgerArchive } from '../../runs/archive.ts';
+import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
@@ -13,6 +14,7 @@ import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
+import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
 
@@ -21,6 +23,7 @@ export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
   history: RunHistory;
+  trail: Trail;
   check: LedgerCheck;
   archive: LedgerArchive;
   watch: Watch;
@@ -52,6 +55,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
     history: createHistory(db),
+    trail: createTrail(db),
     check: createCheck(db),
     archive: createArchive(db),
     watch,

@@ -1,19 +1,34 @@
 import type { ActionRun, RunEvent } from '../../runs/action-run.ts';
-import { commitAll } from '../../runs/chain.ts';
+import { commitAll, type LedgerEvent } from '../../runs/chain.ts';
+import { callRows, type CallsEvent } from '../../runs/trail-event.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import { foldAll, plain, plainOrNull } from './plain-text.ts';
 
-/**
- * What `ledger_write` takes: the event and what the tables say about its run, if it has one, afterwards, as JSON text. Canonical
- * texts travel as strings, so that the database hashes and stores them as they are.
- */
-export function documentOf(
-  event: RunEvent,
-  { token, run }: { token: string; run: ActionRun | null },
-): string {
+/** What `ledger_write` takes, as JSON text: the event and what the tables say about its run afterwards. */
+export function documentOf(event: RunEvent, { token, run }: { token: string; run: ActionRun }): string {
+  return JSON.stringify({
+    ...chained(event, token),
+    run: rowOf(run),
+    people: peopleOf(run),
+    aliases: run.aliases.map(({ id }) => plain(id)),
+  });
+}
+
+/** What `ledger_chain` takes: an event that no table says anything about. */
+export function noteDocumentOf(event: LedgerEvent, token: string): string {
+  return JSON.stringify(chained(event, token));
+}
+
+/** The same for `ledger_write_calls`. */
+export function callsDocumentOf(event: CallsEvent, token: string): string {
+  return JSON.stringify({ ...chained(event, token), calls: callRows(event, plain) });
+}
+
+/** Canonical texts travel as strings, so that the database hashes and stores them as they are. */
+function chained(event: LedgerEvent, token: string): Record<string, unknown> {
   const { commitments, values } = commitAll(event.private);
   const { at, kind, run_id, facts } = event;
-  return JSON.stringify({
+  return {
     token,
     at,
     kind,
@@ -21,8 +36,7 @@ export function documentOf(
     facts: canonicalJson(facts),
     commitments: canonicalJson(commitments),
     private: values.map(({ salt, ...value }) => ({ ...value, salt: salt.toString('hex') })),
-    ...(run && { run: rowOf(run), people: peopleOf(run), aliases: run.aliases.map(({ id }) => plain(id)) }),
-  });
+  };
 }
 
 /** Columns of `runs`; the database adds `version`. */

@@ -2,9 +2,10 @@ import { AppError, codeOf } from '../../shared/errors.ts';
 import type { Query } from './database.ts';
 import { TABLES } from './migration-1.ts';
 import { FUNCTIONS } from './migration-1-functions.ts';
+import { TRAIL_FUNCTIONS, TRAIL_TABLES } from './migration-1-trail.ts';
 
 /** In order, each applied once and only adding: an older program goes on reading and ending its runs. */
-const MIGRATIONS = [`${TABLES}${FUNCTIONS}`];
+const MIGRATIONS = [`${TABLES}${TRAIL_TABLES}${FUNCTIONS}${TRAIL_FUNCTIONS}`];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

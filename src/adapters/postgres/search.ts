@@ -103,7 +103,7 @@ function searchStatement({ filters, include_excluded, order, after, limit }: Run
     SELECT counts.*, page.* FROM (
       SELECT count(*) AS matching, count(*) FILTER (WHERE ${COUNTED}) AS counted,
         count(*) FILTER (WHERE kind = 'workflow') AS workflow_parents,
-        (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at
+        (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at
       FROM runs WHERE ${all(matching)}
     ) AS counts LEFT JOIN (
       SELECT record, ${value} AS value, id FROM runs WHERE ${all(shown)}

@@ -1,8 +1,8 @@
 import type { ArchivedEvent, ImportBatch } from '../../runs/archive.ts';
 import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
 import { canonicalJson } from '../../shared/json.ts';
-import { refuseWriting } from './ledger.ts';
-import type { OpenLedger } from './open.ts';
+import { createChain } from './chain.ts';
+import { refuseWrite, type OpenLedger } from './open.ts';
 import { createProjection } from './projection.ts';
 
 /** The port `LedgerArchive` as it lives in a worker. */
@@ -16,6 +16,7 @@ export interface SyncArchive {
 export function createSyncArchive(open: OpenLedger): SyncArchive {
   const { db } = open;
   const projection = createProjection(db);
+  const chain = createChain(db);
   const hashes = db.prepare('SELECT hash FROM events WHERE seq > ? ORDER BY seq LIMIT ?').pluck();
   const events = db.prepare(
     'SELECT seq, at, kind, run_id, facts, commitments, prev, hash FROM events WHERE run_id = ? ORDER BY seq',
@@ -31,10 +32,10 @@ export function createSyncArchive(open: OpenLedger): SyncArchive {
       .map((event) => ({ event, values: values.all(event.seq) as StoredValue[] })),
   );
   const write = db.transaction(({ bundle, runs }: ImportBatch): string[] => {
-    refuseWriting(open, 'nothing was imported');
+    refuseWrite(open, 'nothing was imported');
     const wanted = runs.filter(({ run_id }) => isAbsent(run_id));
     if (wanted.length === 0) return [];
-    if (noted.get(bundle.kind, canonicalJson(bundle.facts)) === undefined) projection.note(bundle);
+    if (noted.get(bundle.kind, canonicalJson(bundle.facts)) === undefined) chain(bundle);
     return wanted.map((event) => projection.append(event).id);
   });
 

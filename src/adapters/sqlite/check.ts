@@ -1,4 +1,4 @@
-import type { Database, Statement } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
 import {
   createCollector,
@@ -9,10 +9,11 @@ import {
   type VerifyTask,
 } from '../../runs/verify.ts';
 import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun, type PlainValue, type Row } from '../../runs/verify-projection.ts';
-import { groupsById } from './group.ts';
-import { projector, RUN_COLUMNS } from './projection.ts';
+import { checkRun } from '../../runs/verify-projection.ts';
+import { checkTrail } from './check-trail.ts';
+import { projector } from './projection.ts';
 import { missingTriggers } from './schema.ts';
+import { storedRuns, type RunScope } from './stored-runs.ts';
 
 const EVENT_COLUMNS = 'seq, at, kind, run_id, facts, commitments, prev, hash';
 const PROGRESS_EVERY = 5_000;
@@ -31,6 +32,7 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
     if (!task.from) checkFile(parts);
     const chain = checkEvents(parts, erased.add);
     const runs = checkRuns(parts);
+    checkTrail(db, task.from?.size ?? 0, parts.found);
     return {
       ...chain.state,
       checked: { events: chain.events, runs, private_values: chain.private_values },
@@ -51,7 +53,7 @@ interface Parts {
 }
 
 /** SQLite's own check: indexes that hide rows, damaged pages. And the triggers that refuse changes. */
-function checkFile({ db, found, onProgress }: Parts): void {
+export function checkFile({ db, found, onProgress }: Omit<Parts, 'task'>): void {
   onProgress({ step: 'file', done: 0, total: 1 });
   const problems = db.pragma('integrity_check(20)') as { integrity_check: string }[];
   for (const { integrity_check: problem } of problems) {
@@ -99,49 +101,17 @@ function checkEvents(
 /** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
 function checkRuns({ db, task, found, onProgress }: Parts): number {
   const after = task.from?.size ?? 0;
-  const scope =
-    after === 0 ? '' : "WHERE run_id IN (SELECT run_id FROM events WHERE seq > @after AND run_id <> '')";
-  const stream = <T>(table: string, columns: string, order: string): IterableIterator<T> =>
-    db
-      .prepare(
-        `SELECT ${columns} FROM ${table} ${table === 'runs' ? scope.replace('run_id', 'id') : scope} ORDER BY ${order}`,
-      )
-      .iterate(...(after === 0 ? [] : [{ after }])) as IterableIterator<T>;
   const total = (db.prepare('SELECT count(*) FROM runs').pluck().get() as number) || 1;
-  const values: Statement<[number], PlainValue> = db.prepare(
-    'SELECT name, value FROM event_private WHERE seq = ?',
-  );
   let done = 0;
-  const groups = groupsById({
-    events: stream<StoredEvent>("(SELECT * FROM events WHERE run_id <> '')", EVENT_COLUMNS, 'run_id, seq'),
-    rows: stream<Row & { run_id: string }>('runs', `id AS run_id, record, ${RUN_COLUMNS.join(', ')}`, 'id'),
-    people: stream<{ run_id: string; name: string; role: string }>(
-      'run_people',
-      'run_id, name, role',
-      'run_id',
-    ),
-    aliases: stream<{ run_id: string; alias: string }>('run_aliases', 'run_id, alias', 'run_id'),
-    requests: stream<{ run_id: string; at: number }>('requests', 'run_id, at', 'run_id'),
-  });
-  for (const [run_id, { events, rows, people, aliases, requests }] of groups) {
-    const parts = {
-      run_id,
-      events: events.map((event) => ({
-        event,
-        values: event.commitments === '{}' ? [] : values.all(event.seq),
-      })),
-      row: rows[0] ?? null,
-      record: rows[0]?.['record'] ?? null,
-      people: people.map(({ name, role }) => `${role} ${name}`),
-      aliases: aliases.map(({ alias }) => alias),
-      requests: requests.map(({ at }) => at),
-    };
-    checkRun(parts, projector, found);
+  for (const run of storedRuns(db, after === 0 ? EVERY_RUN : { after })) {
+    checkRun(run, projector, found);
     done += 1;
     if (done % PROGRESS_EVERY === 0) onProgress({ step: 'runs', done, total });
   }
   return done;
 }
+
+const EVERY_RUN: RunScope = { above: null, upTo: null };
 
 function lastSeq(db: Database): number {
   return db.prepare('SELECT coalesce(max(seq), 0) FROM events').pluck().get() as number;

@@ -5,12 +5,13 @@ import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
+import { verifySideBySide, verifyThreads } from './parallel-check.ts';
 import { createRpc } from './rpc.ts';
 import type { SyncPage } from './search.ts';
 
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
- * one reads; each opens the file when first called. A verification has a third one. `worker` is the built `ledger-worker.js`.
+ * one reads; each opens the file when first called. A verification has threads of its own. `worker` is the built `ledger-worker.js`.
  */
 export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): Records {
   const listeners = new Set<() => void>();
@@ -19,7 +20,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
   };
   const writer = createRpc(worker, home, changed);
   const reader = createRpc(worker, home, changed);
-  const checker = createRpc(worker, home, changed);
+  const checkers = Array.from({ length: verifyThreads() }, () => createRpc(worker, home, changed));
   const memory = createMemory(home);
   const recall = <T>(method: string, ...args: unknown[]): Promise<T> =>
     memory.recall(JSON.stringify([method, ...args]), () => reader.call<T>(method, ...args));
@@ -27,6 +28,13 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     const value = await writer.call<T>(method, ...args);
     changed();
     return value;
+  };
+  // The same for the whole life of a ledger; asked for again only if it could not be read.
+  let key: Promise<Uint8Array> | null = null;
+  const askForKey = (): Promise<Uint8Array> => {
+    const asked = reader.call<Uint8Array>('key');
+    asked.catch(() => (key = null));
+    return asked;
   };
 
   return {
@@ -36,7 +44,7 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       replay: (key, now) => reader.call('replay', key, now),
       find: (id) => reader.call('find', id),
       status: () => recall('status'),
-      key: () => reader.call('key'),
+      key: () => (key ??= askForKey()),
       proof: (run_id) => reader.call('proof', run_id),
     },
     leases: {
@@ -56,28 +64,25 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       retriggersOf: (run_id, limit) => reader.call('retriggersOf', run_id, limit),
       ids: (prefix, limit) => reader.call('ids', prefix, limit),
     },
+    trail: {
+      // No run changed, so nobody who waits for one is woken.
+      append: (event) => writer.call('recordCalls', event),
+      search: (query) => reader.call('searchCalls', query),
+      names: (column, limit) => reader.call('callNames', column, limit),
+    },
     watch: {
       async changed(max_ms, signal) {
-        const seen = new Promise<void>((resolve) => {
-          const done = (): void => {
-            clearTimeout(timer);
-            listeners.delete(done);
-            signal?.removeEventListener('abort', done);
-            resolve();
-          };
-          const timer = setTimeout(done, max_ms);
-          listeners.add(done);
-          signal?.addEventListener('abort', done, { once: true });
-          if (signal?.aborted) done();
-        });
-        await reader.call('watch', 1);
-        await seen;
-        await reader.call('watch', -1);
+        const watching = reader.call('watch', 1);
+        const seen = wakened(listeners, max_ms, signal);
+        // What this process writes needs no watcher: nobody waits for one that is not there yet.
+        await Promise.race([seen, watching.then(() => seen)]);
+        void watching.then(() => reader.call('watch', -1)).catch(() => undefined);
       },
     },
     check: {
-      verify(task, onProgress = () => undefined) {
-        return checker.follow('verify', [task], onProgress);
+      async verify(task, onProgress = () => undefined) {
+        const sound = task.from ? null : await verifySideBySide(checkers, task, onProgress);
+        return sound ?? (await checkers[0]!.follow('verify', [task], onProgress));
       },
       async id() {
         refuseAbsent(home);
@@ -95,9 +100,25 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
     },
     async close() {
       memory.close();
-      await Promise.all([writer.close(), reader.close(), checker.close()]);
+      await Promise.all([writer.close(), reader.close(), ...checkers.map((checker) => checker.close())]);
     },
   };
+}
+
+/** Resolves with the next change, after `max_ms`, or when the signal says so. */
+function wakened(listeners: Set<() => void>, max_ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      listeners.delete(done);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, max_ms);
+    listeners.add(done);
+    signal?.addEventListener('abort', done, { once: true });
+    if (signal?.aborted) done();
+  });
 }
 
 /** Opening would create an empty ledger, which would then be found to be in order. */

@@ -1,6 +1,3 @@
-import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { AppError } from '../../shared/errors.ts';
 import { isOpen, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
 import type {
   Intent,
@@ -11,13 +8,11 @@ import type {
   Replay,
   RunProof,
 } from '../../runs/run-ledger.ts';
-import type { OpenLedger } from './open.ts';
+import { refuseWrite, type OpenLedger } from './open.ts';
 import { createProjection, type Projection } from './projection.ts';
 import { createNotes } from './notes.ts';
+import { createCallWriter } from './trail.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
-
-/** Below this much free space nothing launches; ends of open runs are still written. */
-const RESERVE_BYTES = 32 * 1024 * 1024;
 
 type Key = NonNullable<IntentRequest['idempotency']>;
 
@@ -38,9 +33,10 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
   const projection = createProjection(db);
   const leases = createLeaseTable(db);
   const requests = createRequests(open, projection);
+  const recordCalls = createCallWriter(db);
 
   const request = db.transaction((intent: IntentRequest): Intent => {
-    refuseWriting(open, 'nothing was launched');
+    refuseWrite(open, 'nothing was launched');
     const now = intent.event.at;
     const earlier = intent.idempotency && requests.replay(intent.idempotency, now);
     if (earlier) return earlier;
@@ -49,6 +45,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
       if (active) return { outcome: 'active', run_id: active };
     }
     if (intent.burn && !requests.burn(intent.burn, now)) return { outcome: 'burnt' };
+    if (intent.calls) recordCalls(intent.calls);
     const run = projection.append(intent.event);
     if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
     leases.create(intent.lease);
@@ -75,19 +72,6 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     proof: createProof(open),
     leases,
   };
-}
-
-/** Throws `ledger_unavailable` where this version may not write, or the disk is nearly full. */
-export function refuseWriting({ writable, problem, file }: OpenLedger, what: string): void {
-  if (!writable) throw new AppError('ledger_unavailable', `${what}: ${problem}`);
-  const { bavail, bsize } = statfsSync(dirname(file));
-  if (bavail * bsize < RESERVE_BYTES) {
-    throw new AppError(
-      'ledger_unavailable',
-      `${what}: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
-      { next: 'free some disk space' },
-    );
-  }
 }
 
 interface Requests {
@@ -155,7 +139,7 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
     `SELECT (SELECT count(*) FROM runs) AS total,
             (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
             (SELECT coalesce(max(seq), 0) FROM events) AS events,
-            (SELECT at FROM events ORDER BY seq DESC LIMIT 1) AS newest_at`,
+            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at`,
   );
   const notes = createNotes(db);
   return () => {

@@ -8,7 +8,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 import { loadDriver } from './driver.ts';
@@ -17,6 +17,9 @@ import { SCHEMA_VERSION, migrate } from './schema.ts';
 
 /** Long enough for other processes' bursts: the wait happens in a worker, not on the protocol's thread. */
 const BUSY_TIMEOUT_MS = 15_000;
+
+/** Below this much free space nothing launches and no call is recorded; ends of open runs are still written. */
+const RESERVE_BYTES = 32 * 1024 * 1024;
 
 export const LEDGER_FILE = 'ledger.db';
 
@@ -89,6 +92,19 @@ function ledgerKey(home: string): Uint8Array {
     }
   }
   return readFileSync(file);
+}
+
+/** For what must not be stored by a version that does not know the schema, nor with the last free space. */
+export function refuseWrite({ writable, problem, file }: OpenLedger, consequence: string): void {
+  if (!writable) throw new AppError('ledger_unavailable', `${consequence}: ${problem}`);
+  const { bavail, bsize } = statfsSync(dirname(file));
+  if (bavail * bsize < RESERVE_BYTES) {
+    throw new AppError(
+      'ledger_unavailable',
+      `${consequence}: less than ${RESERVE_BYTES / 1024 / 1024} MiB are free where the ledger lies (${dirname(file)})`,
+      { next: 'free some disk space' },
+    );
+  }
 }
 
 /** Turns a system's or SQLite's error into ours, with the way out where there is a known one. */

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
-import { canonicalJson } from '../../shared/json.ts';
-import { commitAll, GENESIS, linkHash } from '../../runs/chain.ts';
 import type { Projector, Row } from '../../runs/verify-projection.ts';
 import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import { createChain } from './chain.ts';
+import { storable } from './storable.ts';
 
 /** Columns of `runs` beside the record. */
 export const RUN_COLUMNS = [
@@ -14,17 +14,11 @@ export const RUN_COLUMNS = [
 /** Writes events and keeps the projection in step; callers hold the transaction. */
 export interface Projection {
   append(event: RunEvent): ActionRun;
-  /** An event that is about no run. */
-  note(event: RunEvent): void;
   read(id: string): ActionRun | null;
 }
 
 export function createProjection(db: Database): Projection {
-  const lastEvent = db.prepare('SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1');
-  const insertEvent = db.prepare(
-    'INSERT INTO events (seq, at, kind, run_id, facts, commitments, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  );
-  const insertPrivate = db.prepare('INSERT INTO event_private (seq, name, salt, value) VALUES (?, ?, ?, ?)');
+  const chain = createChain(db);
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db.prepare(
     `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)`,
@@ -36,21 +30,10 @@ export function createProjection(db: Database): Projection {
     return record === undefined ? null : (JSON.parse(record) as ActionRun);
   };
 
-  const link = (event: RunEvent): void => {
-    const { commitments, values } = commitAll(event.private);
-    const last = (lastEvent.get() ?? { seq: 0, hash: GENESIS }) as { seq: number; hash: string };
-    const { at, kind, run_id, facts } = event;
-    const next = { seq: last.seq + 1, at, kind, run_id, facts, commitments, prev: last.hash };
-    const stored = [canonicalJson(facts), canonicalJson(commitments), next.prev, linkHash(next)];
-    insertEvent.run(next.seq, at, kind, run_id, ...stored);
-    for (const { name, salt, value } of values) insertPrivate.run(next.seq, name, salt, value);
-  };
-
   return {
     read,
-    note: link,
     append(event) {
-      link(event);
+      chain(event);
       const run = applyEvent(read(event.run_id), event);
       writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
       names(run);
@@ -83,12 +66,6 @@ export const projector: Projector = {
   },
   aliases: (run) => run.aliases.map(({ id }) => storable(id)),
 };
-
-/** UTF-8 cannot hold half a surrogate pair: it becomes U+FFFD here as it would on its way into the file. */
-function storable<T extends string | number | null>(value: T): T {
-  if (typeof value !== 'string' || !/\p{Surrogate}/u.test(value)) return value;
-  return Buffer.from(value).toString() as T;
-}
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): (run: ActionRun) => void {

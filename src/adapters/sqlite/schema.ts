@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
+import { TRAIL_TABLES } from './schema-trail.ts';
 
 /** Grows with each additive change; an older binary that finds a newer one reads and refuses to launch. */
 export const SCHEMA_VERSION = 1;
@@ -113,7 +114,7 @@ export function migrate(db: Database): number {
     // Several servers may start on a new file at once: the second finds the work done.
     const create = db.transaction(() => {
       if (version() !== 0) return;
-      db.exec(TABLES);
+      db.exec(`${TABLES}${TRAIL_TABLES}`);
       db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });

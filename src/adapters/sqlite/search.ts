@@ -83,7 +83,7 @@ function search(statements: Statements, query: RunQuery): SyncPage {
   };
 }
 
-const NEWEST = 'SELECT at FROM events ORDER BY seq DESC LIMIT 1';
+const NEWEST = "SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1";
 
 function page(statements: Statements, query: RunQuery, filters: Where): Pick<SyncPage, 'records' | 'next'> {
   const { column, direction } = SORT[query.order];

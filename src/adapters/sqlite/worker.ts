@@ -2,11 +2,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
 import { createSyncArchive } from './archive.ts';
+import type { KnownState } from '../../runs/verify.ts';
 import { verify } from './check.ts';
+import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
 import { createSyncHistory } from './search.ts';
+import { createSyncTrail } from './trail.ts';
 import type { Answer, Call, Post } from './rpc.ts';
 
 /** How often a watcher looks whether another process wrote; the look is one integer in shared memory. */
@@ -30,6 +33,7 @@ function methods(): Record<string, Method> {
       methods: {
         ...records,
         ...createSyncHistory(ledger.db),
+        ...createSyncTrail(ledger),
         leaseList: leases.list,
         leaseRenew: leases.renew,
         leaseTake: leases.take,
@@ -40,6 +44,11 @@ function methods(): Record<string, Method> {
         archiveAbsent: archive.absent,
         archiveImport: archive.import,
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
+        divide: (runs: number) => divide(ledger.db, runs),
+        checkOwnEvents: () => checkOwnEvents(ledger.db),
+        isSoundFile: () => isSoundFile(ledger.db),
+        followLinks: (task: { last: number; known: KnownState[] }) => followLinks(ledger.db, task),
+        checkPiece: (scope: Parameters<typeof checkPiece>[1]) => checkPiece(ledger.db, scope),
         watch,
         close,
       },

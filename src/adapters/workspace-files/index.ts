@@ -8,6 +8,7 @@ import { createFileCache } from './file-cache.ts';
 import { inspectBlock } from './inspect.ts';
 import { createLimit } from './limit.ts';
 import { loadWorkspace, MAX_FILE_BYTES, type Store } from './load.ts';
+import { secretContents } from './secret-contents.ts';
 import { createWitnesses, type Witnesses } from './witnesses.ts';
 import { WORKSPACE_FILE } from './workspace-file.ts';
 
@@ -65,6 +66,7 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
     problems: async () =>
       (await discover(options.roots, { limit, witnesses: createWitnesses(clock) })).problems,
     inspect: (workspace, block) => inspectBlock(workspace, block),
+    secretFiles: (workspace) => secretContents(workspace),
   };
 }
 

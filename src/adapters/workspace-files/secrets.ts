@@ -57,7 +57,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function filesBelow(folder: string): Promise<string[]> {
+export async function filesBelow(folder: string): Promise<string[]> {
   const files: string[] = [];
   const waiting = [''];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

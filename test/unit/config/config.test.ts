@@ -62,6 +62,7 @@ describe('defaults', () => {
       mountDockerSocket: false,
       extraHosts: [],
       timezone: 'Europe/Berlin',
+      trail: 'on',
       environmentsFile: null,
       logLevel: 'info',
       dockerHost: null,

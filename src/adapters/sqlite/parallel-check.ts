@@ -1,0 +1,72 @@
+import { availableParallelism } from 'node:os';
+import type { Progress, VerifyReport, VerifyTask } from '../../runs/verify.ts';
+import type { Division, SoundPiece } from './quick-check.ts';
+import type { Rpc } from './rpc.ts';
+
+const RUNS_IN_PIECE = 20_000;
+/** More threads than this wait for the same file. */
+const MOST_THREADS = 8;
+
+type State = Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'>;
+
+export function verifyThreads(): number {
+  return Math.min(MOST_THREADS, availableParallelism());
+}
+
+/**
+ * Verifies a whole ledger in pieces, side by side. Null: something is wrong, and only the check from the first event
+ * to the last tells what and where. Each piece is read in a snapshot of its own, younger than the one that says
+ * where the chain ends: a run and its events are always from one and the same.
+ */
+export async function verifySideBySide(
+  threads: readonly Rpc[],
+  { known }: Pick<VerifyTask, 'known'>,
+  onProgress: (progress: Progress) => void,
+  runs_in_piece = RUNS_IN_PIECE,
+): Promise<VerifyReport | null> {
+  const division = await threads[0]!.call<Division | null>('divide', runs_in_piece);
+  if (!division) return null;
+  const { last, bounds } = division;
+  const pieces: SoundPiece[] = [];
+  let state: State | null = null;
+  let sound = true;
+  const judge = (result: unknown): void => {
+    if (result === null || result === false) sound = false;
+  };
+  const tell = (): void => {
+    const done = pieces.reduce((runs, piece) => runs + piece.runs, 0);
+    onProgress({ step: 'runs', done, total: (bounds.length + 1) * runs_in_piece });
+  };
+  const take = (piece: SoundPiece | null): void => {
+    judge(piece);
+    if (piece) pieces.push(piece);
+    tell();
+  };
+  const jobs: ((thread: Rpc) => Promise<void>)[] = [
+    async (thread) => judge((state = await thread.call<State | null>('followLinks', { last, known }))),
+    async (thread) => judge(await thread.call<boolean>('isSoundFile')),
+    async (thread) => take(await thread.call('checkOwnEvents')),
+    ...[...bounds, null].map((upTo, index) => async (thread: Rpc) => {
+      take(await thread.call('checkPiece', { above: bounds[index - 1] ?? null, upTo }));
+    }),
+  ];
+  await Promise.all(
+    threads.map(async (thread) => {
+      for (let job = jobs.shift(); job && sound; job = jobs.shift()) await job(thread);
+    }),
+  );
+  return sound && state ? reportOf(state, pieces) : null;
+}
+
+function reportOf(state: State, pieces: readonly SoundPiece[]): VerifyReport {
+  const sum = (field: 'runs' | 'private_values' | 'erased_total'): number =>
+    pieces.reduce((total, piece) => total + piece[field], 0);
+  return {
+    ...state,
+    checked: { events: state.size, runs: sum('runs'), private_values: sum('private_values') },
+    findings: [],
+    findings_total: 0,
+    erased: pieces.flatMap(({ erased }) => erased).sort((a, b) => a.seq - b.seq),
+    erased_total: sum('erased_total'),
+  };
+}

@@ -1,0 +1,125 @@
+import type { Database } from 'better-sqlite3';
+import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../runs/verify.ts';
+import { soundEvent } from '../../runs/verify-chain.ts';
+import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
+import { checkRun } from '../../runs/verify-projection.ts';
+import { checkFile } from './check.ts';
+import { checkTrail } from './check-trail.ts';
+import { projector } from './projection.ts';
+import { storedRuns } from './stored-runs.ts';
+
+// The parts of a verification that can be done side by side. They tell whether all is well, not what is wrong.
+
+/** How a ledger is divided. */
+export interface Division {
+  /** Events up to this one are there; what comes later is not looked at. */
+  last: number;
+  /** Ids of runs: each is the upper bound of a piece, the last piece has none. */
+  bounds: string[];
+}
+
+/** Null: there are private values where no event is. */
+export function divide(db: Database, runs_in_piece: number): Division | null {
+  return inSnapshot(db, () => {
+    const last = number(db, 'SELECT coalesce(max(seq), 0) FROM events');
+    const strays = number(db, `SELECT count(*) FROM event_private WHERE seq < 1`);
+    const beyond = number(db, 'SELECT coalesce(max(seq), 0) FROM event_private');
+    if (strays > 0 || beyond > last) return null;
+    const bounds = db
+      .prepare('SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs) WHERE n % ? = 0')
+      .pluck()
+      .all(runs_in_piece) as string[];
+    return { last, bounds };
+  });
+}
+
+export function isSoundFile(db: Database): boolean {
+  let sound = true;
+  checkFile({ db, found: () => (sound = false), onProgress: () => undefined });
+  return sound;
+}
+
+/** Null: the events do not follow each other, or do not pass through a known state. */
+export function followLinks(
+  db: Database,
+  { last, known }: { last: number; known: readonly KnownState[] },
+): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null {
+  const links = db.prepare('SELECT seq, prev, hash FROM events WHERE seq <= ? ORDER BY seq');
+  const check = createLinkCheck(known);
+  for (const link of links.iterate(last) as IterableIterator<Link>) {
+    if (!check.add(link)) return null;
+  }
+  const state = check.end();
+  return state?.size === last ? state : null;
+}
+
+/** The events that are about no run, and what is made of them. Null: as for a piece. */
+export function checkOwnEvents(db: Database): SoundPiece | null {
+  return inSnapshot(db, () => {
+    const tally = createTally();
+    const events = db.prepare("SELECT * FROM events WHERE run_id = '' ORDER BY seq");
+    const values = db.prepare('SELECT seq, name, salt, value FROM event_private WHERE seq = ?');
+    for (const event of events.iterate() as IterableIterator<StoredEvent>) {
+      if (!tally.add(event, values.all(event.seq) as StoredValue[])) return null;
+    }
+    let sound = true;
+    checkTrail(db, 0, () => (sound = false));
+    return sound ? tally.result(0) : null;
+  });
+}
+
+export interface SoundPiece {
+  runs: number;
+  private_values: number;
+  erased: Erased[];
+  erased_total: number;
+}
+
+/** Null: an event is not what was hashed, or a table not what the events say. */
+export function checkPiece(
+  db: Database,
+  scope: { above: string | null; upTo: string | null },
+): SoundPiece | null {
+  return inSnapshot(db, () => {
+    const tally = createTally();
+    let runs = 0;
+    let sound = true;
+    for (const run of storedRuns(db, scope)) {
+      if (!run.events.every(({ event, values }) => tally.add(event, values))) return null;
+      checkRun(run, projector, () => (sound = false));
+      if (!sound) return null;
+      runs += 1;
+    }
+    return tally.result(runs);
+  });
+}
+
+interface Tally {
+  /** False: the event is not sound. */
+  add(event: StoredEvent, values: readonly StoredValue[]): boolean;
+  result(runs: number): SoundPiece;
+}
+
+function createTally(): Tally {
+  const erased = createCollector<Erased>();
+  let private_values = 0;
+  return {
+    add(event, values) {
+      const names = soundEvent(event, values);
+      if (!names) return false;
+      if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
+      private_values += values.length;
+      return true;
+    },
+    result: (runs) => ({ runs, private_values, erased: erased.list, erased_total: erased.total() }),
+  };
+}
+
+function inSnapshot<T>(db: Database, read: () => T): T {
+  return db.transaction(read).deferred();
+}
+
+function number(db: Database, question: string): number {
+  return db.prepare(question).pluck().get() as number;
+}
