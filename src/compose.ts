@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { createDockerExecutor } from './adapters/docker/docker-executor.ts';
 import type { EndpointHints } from './adapters/docker/endpoints.ts';
-import { anchorPlace } from './adapters/host/anchor-places.ts';
 import { loadCheckpointKeys, type KeyFiles } from './adapters/host/checkpoint-keys.ts';
 import { createDetacher } from './adapters/host/detacher.ts';
 import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
@@ -14,12 +13,12 @@ import { createSqliteLedger } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
-import type { AnchoringPorts } from './runs/anchor.ts';
 import type { Executor, ExecutorKind } from './runs/executor.ts';
 import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createTellings } from './runs/untold.ts';
 import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './runs/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
@@ -43,8 +42,6 @@ export interface App {
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
   archive: Records['archive'];
-  /** Null: nothing is written by itself. */
-  anchoring: { ports: AnchoringPorts; every_ms: number } | null;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -66,12 +63,6 @@ export function compose({ config, flags }: ComposeOptions): App {
   const supervisor = createSupervisor(supervision);
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
   const services = servicesOf({ config, log, redaction, records, supervision, supervisor, detacher });
-  const verification = {
-    check: records.check,
-    keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
-    clock: systemClock,
-    log,
-  };
   return {
     config,
     log,
@@ -79,8 +70,12 @@ export function compose({ config, flags }: ComposeOptions): App {
     supervision,
     supervisor,
     detacher,
-    verification,
-    anchoring: anchoringOf({ config, records, verification }),
+    verification: {
+      check: records.check,
+      keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
+      clock: systemClock,
+      log,
+    },
     archive: records.archive,
     server: {
       services,
@@ -93,16 +88,6 @@ export function compose({ config, flags }: ComposeOptions): App {
       await records.close();
     },
   };
-}
-
-function anchoringOf({
-  config: { checkpointEveryMs: every_ms, checkpointTo, childEnvironment },
-  records,
-  verification,
-}: Pick<SupervisionParts, 'config' | 'records'> & Pick<App, 'verification'>): App['anchoring'] {
-  if (every_ms === null || checkpointTo === null) return null;
-  const events = async (): Promise<number> => (await records.ledger.status()).events;
-  return { every_ms, ports: { ...verification, events, place: anchorPlace(checkpointTo, childEnvironment) } };
 }
 
 /** The ledger of this process: one file of its own, or a database that several servers share. */
@@ -197,11 +182,19 @@ function servicesOf({
     log,
   });
   const store = watched(files, redaction);
+  const { ledger, untold } = records;
+  const tellings = createTellings({
+    untold,
+    ledger,
+    processes: supervision.processes,
+    clock: systemClock,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,
     files: supervision.files,
-    ledger: records.ledger,
+    ledger,
     settings,
     realPath,
     clock: systemClock,
@@ -210,6 +203,7 @@ function servicesOf({
     supervision,
     supervisor,
     detacher,
+    tellings,
     ids: createIds(systemClock),
     host: hostFacts(),
     redaction,
@@ -236,6 +230,7 @@ function servicesOf({
       config.checkpointEveryMs === null || config.checkpointTo === null
         ? null
         : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
+    tellings,
     redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),

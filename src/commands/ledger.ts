@@ -7,11 +7,12 @@ import type { AnchorPlace } from '../runs/anchor.ts';
 import { verifyLedger, type Verification, type VerifyRequest } from '../runs/verify-ledger.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import { checkBundle, exportRuns, importRuns } from './ledger-bundle.ts';
+import { printed } from './printed.ts';
 import { asJson, asText } from './ledger-report.ts';
 import { showProgress } from './ledger-progress.ts';
 
 /** What scripts may rely on; 1 and 2 are those of the whole program. */
-export const EXIT = { sound: 0, tampered: 3, not_provable: 4 } as const;
+export const EXIT = { sound: 0, tampered: 3, not_provable: 4, printed: 3 } as const;
 
 export interface LedgerTask {
   verb: LedgerVerb;
@@ -33,6 +34,8 @@ export async function ledger(app: App, { verb, args, options }: LedgerTask): Pro
         return await checkBundle(app, args[0]!, options);
       case 'import':
         return await importRuns(app, args[0]!, options);
+      case 'printed':
+        return (await printed(app)) === 0 ? 0 : EXIT.printed;
     }
   } finally {
     await app.close();

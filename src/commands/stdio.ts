@@ -1,3 +1,4 @@
+import { anchorPlace } from '../adapters/host/anchor-places.ts';
 import type { App } from '../compose.ts';
 import { startAnchoring } from '../runs/anchor.ts';
 import { messageOf } from '../shared/errors.ts';
@@ -18,7 +19,7 @@ export async function stdio(app: App): Promise<void> {
     ...app.server,
     // Clients may start a server only to probe it, so the first call is where work begins.
     onFirstCall() {
-      if (app.anchoring) anchoring ??= startAnchoring(app.anchoring.ports, app.anchoring.every_ms);
+      anchoring ??= keepAnchors(app);
       if (recovering || app.config.runMode === 'read-only') return;
       recover();
       recovering = setInterval(recover, RECOVER_EVERY_MS).unref();
@@ -29,6 +30,17 @@ export async function stdio(app: App): Promise<void> {
   (anchoring as ReturnType<typeof startAnchoring> | null)?.stop();
   await handOver(app);
   await app.close();
+}
+
+/** Null: nothing is written by itself. */
+function keepAnchors({ services, verification, config }: App): ReturnType<typeof startAnchoring> | null {
+  if (!services.anchoring) return null;
+  const { every_ms, place } = services.anchoring;
+  const events = async (): Promise<number> => (await services.ledger.status()).events;
+  return startAnchoring(
+    { ...verification, events, place: anchorPlace(place, config.childEnvironment) },
+    every_ms,
+  );
 }
 
 async function handOver({ supervisor, detacher, log }: App): Promise<void> {

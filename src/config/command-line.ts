@@ -93,6 +93,10 @@ const LEDGER_VERBS = {
     },
   },
   ...BUNDLE_VERBS,
+  printed: {
+    meaning: 'Names the runs whose output had the secret on stdin. Ends with 0 none, 3 some.',
+    flags: {},
+  },
 } as const satisfies Record<string, Verb>;
 
 export type LedgerVerb = keyof typeof LEDGER_VERBS;

@@ -1,5 +1,6 @@
 import type { LedgerArchive } from '../runs/archive.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { UntoldRuns } from '../runs/untold.ts';
 import type { LedgerCheck } from '../runs/verify.ts';
 import type { RunHistory } from './search.ts';
 import type { Trail } from './trail.ts';
@@ -8,6 +9,7 @@ import type { Trail } from './trail.ts';
 export interface Records {
   ledger: RunLedger;
   leases: RunLeases;
+  untold: UntoldRuns;
   history: RunHistory;
   trail: Trail;
   watch: LedgerWatch;

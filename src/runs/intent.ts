@@ -7,14 +7,14 @@ import { LEASE_MS } from './supervision.ts';
 interface IntentParts {
   request: StartRequest;
   plan: Plan;
-  idempotency: IntentRequest['idempotency'];
+  sameness: Pick<IntentRequest, 'idempotency' | 'untold'>;
   consent: Consent | null;
 }
 
 /** The intent: the whole initial record, with the lease of the process that will launch it. */
 export function intentOf(
   ports: StartPorts,
-  { request, plan, idempotency, consent }: IntentParts,
+  { request, plan, sameness, consent }: IntentParts,
 ): IntentRequest {
   const now = ports.clock.now();
   const run_id = ports.ids.next();
@@ -35,7 +35,7 @@ export function intentOf(
       expires_at: now + LEASE_MS,
       timeout_ms: plan.timeout_ms,
     },
-    idempotency,
+    ...sameness,
     exclusive: request.allow_concurrent !== true,
     burn: consent && { nonce: consent.nonce, expires_at: consent.expires_at },
     calls: null,

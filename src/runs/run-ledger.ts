@@ -30,6 +30,8 @@ export interface IntentRequest {
   event: RunEvent;
   lease: Omit<Lease, 'fence' | 'cancel_requested'>;
   idempotency: { scope: string; key: string; arguments_digest: string; valid_ms: number } | null;
+  /** Without such a key: the call that this is, until `teller` has told its caller the run's id (untold.ts). */
+  untold: { call: string; teller: ProcessIdentity; valid_ms: number } | null;
   /** Refuse while another run of the same block in the same workspace is open. */
   exclusive: boolean;
   /** Single-use mark of a human's answer: burnt in the same transaction, refused if it was burnt before. */

@@ -2,12 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunHistory } from '../../src/history/search.ts';
 import type { ActionRun, RunEvent } from '../../src/runs/action-run.ts';
 import type { Intent, IntentRequest, LedgerWatch, RunLeases, RunLedger } from '../../src/runs/run-ledger.ts';
+import type { UntoldRuns } from '../../src/runs/untold.ts';
 import type { ProcessIdentity } from '../../src/shared/ports.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
 
 export interface Connected {
   ledger: RunLedger;
   leases: RunLeases;
+  untold: UntoldRuns;
   history: RunHistory;
   watch: LedgerWatch;
   close(): Promise<void>;
@@ -147,6 +149,60 @@ export function ledgerContract(kind: LedgerKind): void {
         });
         expect(await ledger.request(intent({ block: 'web' }, { burn }))).toMatchObject({ outcome: 'stored' });
         expect((await ledger.status()).runs).toEqual({ total: 2, open: 2 });
+      });
+    });
+
+    describe('a run whose caller was not told', () => {
+      const TEN_MINUTES = 600_000;
+      const untold = (call: string, at = NOW, teller = owner(1)): IntentRequest => ({
+        ...intentFor({ requested_at: at }), untold: { call, teller, valid_ms: TEN_MINUTES },
+      }); // prettier-ignore
+
+      it('is found by its call after kill -9, and by no other', async () => {
+        const intent = untold('call');
+        await (await kind.request(place.at, intent)).kill();
+        const { untold: runs } = connect();
+        const { run_id } = intent.event;
+        expect(await runs.find('call', NOW)).toEqual([{ run_id, teller: owner(1), at: NOW }]);
+        expect(await runs.find('call', NOW + 1)).toEqual([]);
+        expect(await runs.find('other', NOW)).toEqual([]);
+      });
+
+      it('is passed to exactly one of six callers, and to nobody who saw another teller', async () => {
+        const connections = Array.from({ length: 6 }, connect);
+        await connections[0]!.ledger.request(untold('call'));
+        const [seen] = await connections[0]!.untold.find('call', NOW);
+        const passed = await Promise.all(connections.map((one, n) => one.untold.pass(seen!, owner(10 + n))));
+        expect(passed.filter(Boolean)).toHaveLength(1);
+        const [now] = await connections[1]!.untold.find('call', NOW);
+        expect(now).toEqual({ ...seen, teller: owner(10 + passed.indexOf(true)) });
+        expect(await connections[2]!.untold.pass(now!, null)).toBe(true);
+        expect(await connections[3]!.untold.pass(now!, owner(3))).toBe(false);
+        const vacant = { ...now!, teller: null };
+        expect(await connections[4]!.untold.find('call', NOW)).toEqual([vacant]);
+        expect(await connections[5]!.untold.pass(vacant, owner(5))).toBe(true);
+      });
+
+      it('is forgotten when it was told, or when its time is over and another one comes', async () => {
+        const { ledger, untold: runs } = connect();
+        const [told, old] = [untold('told'), untold('old')];
+        for (const intent of [told, old]) await ledger.request(intent);
+        await runs.told(told.event.run_id);
+        await runs.told(told.event.run_id);
+        expect(await runs.find('told', NOW)).toEqual([]);
+        await ledger.request(untold('new', NOW + TEN_MINUTES));
+        expect(await runs.find('old', NOW)).toHaveLength(1);
+        await ledger.request(untold('newer', NOW + TEN_MINUTES + 1));
+        expect(await runs.find('old', NOW)).toEqual([]);
+      });
+
+      it('is not left behind by a request that is refused', async () => {
+        const { ledger, untold: runs } = connect();
+        await ledger.request({ ...untold('first'), exclusive: true });
+        expect(await ledger.request({ ...untold('second'), exclusive: true })).toMatchObject({
+          outcome: 'active',
+        });
+        expect(await runs.find('second', NOW)).toEqual([]);
       });
     });
 

@@ -46,6 +46,11 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       take: (seen, owner, expires_at) => write(({ leases }) => leases.take(seen, owner, expires_at)),
       give: (guard, how) => write(({ leases }) => leases.give(guard, how)),
     },
+    untold: {
+      find: async (call, since) => (await opened()).untold.find(call, since),
+      pass: async (seen, to) => (await opened()).untold.pass(seen, to),
+      told: async (run_id) => (await opened()).untold.told(run_id),
+    },
     history: {
       search: async (query) => (await opened()).history.search(query),
       missing: async (wanted) => (await opened()).history.missing(wanted),

@@ -17,10 +17,11 @@ import { createNotes, type Notes } from './notes.ts';
 import { plain } from './plain-text.ts';
 import { callsDocumentOf, documentOf } from './projection.ts';
 import { problemOf, SCHEMA_VERSION } from './schema.ts';
+import { tellerText } from './untold.ts';
 import type { Withdrawals } from './withdrawals.ts';
 
 // prettier-ignore
-const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7)';
+const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7, $8)';
 const APPEND = 'SELECT * FROM ledger_append($1, $2, $3, $4, $5, $6)';
 const KNOWN = `SELECT k.run_id, k.arguments_digest, k.at, k.valid_ms, r.record
   FROM requests k JOIN runs r ON r.id = k.run_id WHERE k.scope = $1 AND k.key = $2`;
@@ -78,7 +79,7 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
 } // prettier-ignore
 
 async function request(db: Database, withdrawals: Withdrawals, intent: IntentRequest): Promise<Intent> {
-  const { event, lease, idempotency, exclusive, burn, calls } = intent;
+  const { event, lease, idempotency, untold, exclusive, burn, calls } = intent;
   const token = randomUUID();
   const values = [
     SCHEMA_VERSION,
@@ -88,6 +89,7 @@ async function request(db: Database, withdrawals: Withdrawals, intent: IntentReq
     exclusive,
     burn && JSON.stringify(burn),
     calls && callsDocumentOf(calls, randomUUID()),
+    untold && JSON.stringify({ ...untold, teller: tellerText(untold.teller) }),
   ];
   try {
     const [row] = await db.write<RequestRow>(REQUEST, values);

@@ -2,6 +2,7 @@ import type { RunHistory } from '../../history/search.ts';
 import type { LedgerArchive } from '../../runs/archive.ts';
 import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { UntoldRuns } from '../../runs/untold.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,6 +15,7 @@ import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
+import { createUntold } from './untold.ts';
 import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
@@ -22,6 +24,7 @@ import { createWithdrawals } from './withdrawals.ts';
 export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
+  untold: UntoldRuns;
   history: RunHistory;
   trail: Trail;
   check: LedgerCheck;
@@ -54,6 +57,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
   return {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
+    untold: createUntold(db),
     history: createHistory(db),
     trail: createTrail(db),
     check: createCheck(db),

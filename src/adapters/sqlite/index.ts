@@ -53,6 +53,11 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       take: (seen, owner, expires_at) => write('leaseTake', seen, owner, expires_at),
       give: (guard, how) => write('leaseGive', guard, how),
     },
+    untold: {
+      find: (call, since) => reader.call('untoldFind', call, since),
+      pass: (seen, to) => writer.call('untoldPass', seen, to),
+      told: (run_id) => writer.call('untoldTold', run_id),
+    },
     history: {
       search: (query) =>
         memory.recall(JSON.stringify(query), async () => {

@@ -13,6 +13,7 @@ import { createProjection, type Projection } from './projection.ts';
 import { createNotes } from './notes.ts';
 import { createCallWriter } from './trail.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
+import { createUntoldTable, type UntoldTable } from './untold-table.ts';
 
 type Key = NonNullable<IntentRequest['idempotency']>;
 
@@ -26,12 +27,14 @@ export interface SyncLedger {
   key(): Uint8Array;
   proof(run_id: string): RunProof | null;
   leases: LeaseTable;
+  untold: UntoldTable;
 }
 
 export function createSyncLedger(open: OpenLedger): SyncLedger {
   const { db } = open;
   const projection = createProjection(db);
   const leases = createLeaseTable(db);
+  const untold = createUntoldTable(db);
   const requests = createRequests(open, projection);
   const recordCalls = createCallWriter(db);
 
@@ -48,6 +51,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     if (intent.calls) recordCalls(intent.calls);
     const run = projection.append(intent.event);
     if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
+    if (intent.untold) untold.add({ run_id: run.id, at: now }, intent.untold);
     leases.create(intent.lease);
     return { outcome: 'stored', run, fence: 1 };
   });
@@ -71,6 +75,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     key: () => open.key,
     proof: createProof(open),
     leases,
+    untold,
   };
 }
 

@@ -99,6 +99,11 @@ CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+// Runs without an idempotency key whose caller does not know their id yet; `teller` is empty if it is gone.
+const UNTOLD = `
+CREATE TABLE untold (run_id TEXT PRIMARY KEY, call TEXT NOT NULL, teller TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
 const TRIGGERS = ['events_never_change', 'events_never_leave', 'events_never_give_way'];
 
 /** The triggers that refuse changes of events and are not there. */
@@ -114,7 +119,7 @@ export function migrate(db: Database): number {
     // Several servers may start on a new file at once: the second finds the work done.
     const create = db.transaction(() => {
       if (version() !== 0) return;
-      db.exec(`${TABLES}${TRAIL_TABLES}`);
+      db.exec(`${TABLES}${TRAIL_TABLES}${UNTOLD}`);
       db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });

@@ -26,7 +26,7 @@ function methods(): Record<string, Method> {
   if (!opened) {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
-    const { leases, ...records } = sync;
+    const { leases, untold, ...records } = sync;
     const archive = createSyncArchive(ledger);
     opened = {
       ledger,
@@ -38,6 +38,9 @@ function methods(): Record<string, Method> {
         leaseRenew: leases.renew,
         leaseTake: leases.take,
         leaseGive: leases.give,
+        untoldFind: untold.find,
+        untoldPass: untold.pass,
+        untoldTold: untold.told,
         ...createNotes(ledger.db),
         archiveHashes: archive.hashes,
         archiveEvents: archive.events,

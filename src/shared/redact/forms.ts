@@ -61,11 +61,7 @@ function isDense(word: string): boolean {
 }
 
 function spellings(value: string): string[] {
-  const json = JSON.stringify(value).slice(1, -1);
-  const ascii = json.replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const json = [inJson(value), inAsciiJson(value)];
   const python = value
     .replaceAll('\\', '\\\\')
     .replaceAll('\n', '\\n')
@@ -74,12 +70,9 @@ function spellings(value: string): string[] {
   const urls = urlSpellings(value);
   return [
     value,
-    json,
-    ascii,
+    ...json,
     // A message that is JSON within JSON, as Ansible likes to print.
-    JSON.stringify(json).slice(1, -1),
-    JSON.stringify(ascii).slice(1, -1),
-    json.replaceAll('/', '\\/'),
+    ...json.flatMap((text) => [inJson(text), inAsciiJson(text), text.replaceAll('/', '\\/')]),
     python,
     python.replaceAll("'", "\\'"),
     value.replaceAll("'", "''"),
@@ -90,6 +83,17 @@ function spellings(value: string): string[] {
     ...urls,
     ...urls.map((url) => url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())),
   ];
+}
+
+function inJson(value: string): string {
+  return JSON.stringify(value).slice(1, -1);
+}
+
+function inAsciiJson(value: string): string {
+  return inJson(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function urlSpellings(value: string): string[] {

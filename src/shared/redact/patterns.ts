@@ -45,7 +45,7 @@ const ASSIGNMENT = new RegExp(
 const ASSIGNMENT_ANCHOR = /(?:pass(?:word|wd|phrase)?|secret|token|key|credentials?)\\?["']?\s{0,3}[:=]/i;
 /** Templates, references, paths, and what tools write instead of a secret. */
 const NO_SECRET =
-  /^(?:[{$<*%!/([|&~.]|[a-z]+:\/\/|value_specified|not_logging|omit|null|none|true|false|undefined|redacted|\w+\(|[a-z_]+(?:\.[a-z_]+)+$|(?:sha\d+|md5)[:$]|x+$|\W+$)/i;
+  /^(?:[{$<*%!/([|&~.]|[a-z]+:\/\/|value_specified|not_logging|omit|null|none|true|false|undefined|redacted|[\w.]+[([]|[a-z_]+(?:\.[a-z_]+)+$|(?:sha\d+|md5)[:$]|x+$|\W+$)/i;
 const PLACEHOLDER = /^\[secret\]/;
 
 /** Secrets in one line that nobody told us about. */
@@ -71,9 +71,9 @@ export function findTokens(text: string): Span[] {
 function assignments(text: string): Span[] {
   const found: Span[] = [];
   for (const match of text.matchAll(ASSIGNMENT)) {
-    const [whole, sign, quote, value] = match as unknown as [string, string, string, string];
-    // `password: changed` is prose as often as it is an assignment: there a value has to look like one.
-    const plain = quote === '' && sign.includes(':');
+    const [whole, sign = '', quote, value = ''] = match;
+    // `password: changed` and `password = ask` are prose or code as often: there a value has to look like one.
+    const plain = quote === '' && /[:\s]/.test(sign);
     if (!isReal(value) || (plain && !isMixed(value))) continue;
     const end = match.index + whole.length;
     found.push({ start: end - value.length, end });
