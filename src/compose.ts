@@ -45,6 +45,7 @@ export interface App {
   upkeep: LedgerUpkeep;
   /** Of a ledger that is a file. */
   backups: Backups;
+  archive: Records['archive'];
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -81,6 +82,7 @@ export function compose({ config, flags }: ComposeOptions): App {
     },
     upkeep: records.upkeep,
     backups: createBackups({ home: config.home, worker: LEDGER_WORKER }),
+    archive: records.archive,
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
@@ -232,6 +234,10 @@ function servicesOf({
     settings,
     start,
     supervisor,
+    anchoring:
+      config.checkpointEveryMs === null || config.checkpointTo === null
+        ? null
+        : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
     tellings,
     retention_ms: config.retentionMs,
     redaction,

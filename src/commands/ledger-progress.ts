@@ -15,6 +15,16 @@ const STEPS: Record<Step, string> = {
 };
 const EVERY_MS = 100;
 
+/** The same for work that counts runs. */
+export async function withRuns<T>(use: (onProgress: (done: number, total: number) => void) => Promise<T>): Promise<T> {
+  const { show, end } = showProgress(process.stderr);
+  try {
+    return await use((done, total) => show({ step: 'runs', done, total }));
+  } finally {
+    end();
+  }
+} // prettier-ignore
+
 /** One line that is overwritten, and only where somebody looks. */
 export function showProgress(stream: NodeJS.WriteStream): {
   show: (progress: Omit<Progress, 'step'> & { step: Step }) => void;

@@ -1,21 +1,10 @@
 import { parseArgs } from 'node:util';
 import { AppError } from '../shared/errors.ts';
 import { didYouMean } from './nearest.ts';
+import { LEDGER_VERBS, type OwnFlag, type Verb } from './ledger-verbs.ts';
 import { flagOf, SETTINGS } from './settings.ts';
 
-/** A flag of one verb; `value` names what it takes, null: it is a switch. */
-interface OwnFlag {
-  value: string | null;
-  meaning: string;
-}
-
-/** What a command can do, for commands that can do several things. */
-export interface Verb {
-  meaning: string;
-  /** What it takes besides flags, exactly one. */
-  argument?: string;
-  flags: Readonly<Record<string, OwnFlag>>;
-}
+export type { LedgerVerb } from './ledger-verbs.ts';
 
 interface CommandEntry {
   meaning: string;
@@ -23,66 +12,6 @@ interface CommandEntry {
   /** The first argument is one of these, each with flags of its own. */
   verbs?: Readonly<Record<string, Verb>>;
 }
-
-const UPKEEP_VERBS = {
-  erase: {
-    meaning: 'Erases what the ledger holds about a person; without --yes or an answer it only tells what.',
-    flags: {
-      subject: { value: 'NAME', meaning: 'Any of their names: principal, display name or OS user.' },
-      reason: { value: 'TEXT', meaning: 'Why, for the event that records the erasure.' },
-      logs: { value: null, meaning: 'Deletes the logs of the runs that the person asked for, too.' },
-      yes: { value: null, meaning: 'Does it without asking.' },
-      json: { value: null, meaning: 'Prints the result as JSON.' },
-    },
-  },
-  prune: {
-    meaning: 'Takes out the oldest events and keeps sums; without --yes or an answer it only tells which.',
-    flags: {
-      before: {
-        value: 'TIME',
-        meaning: 'ISO 8601, or a duration back from now; default POLYCRATE_MCP_RETENTION.',
-      },
-      yes: { value: null, meaning: 'Does it without asking.' },
-      json: { value: null, meaning: 'Prints the result as JSON.' },
-    },
-  },
-  backup: {
-    meaning: 'Copies ledger, its key and logs into a new folder, while servers go on.',
-    argument: 'FOLDER',
-    flags: { json: { value: null, meaning: 'Prints the result as JSON.' } },
-  },
-  restore: {
-    meaning: 'Puts a backup in the place of the ledger, which stays beside it; no server may have it open.',
-    argument: 'FOLDER',
-    flags: {
-      force: { value: null, meaning: 'Also over a newer ledger, or another one.' },
-      json: { value: null, meaning: 'Prints the result as JSON.' },
-    },
-  },
-} as const satisfies Record<string, Verb>;
-
-const LEDGER_VERBS = {
-  verify: {
-    meaning:
-      'Checks every event and table. Ends with 0 sound, 3 tampered, 4 not provable, 1 could not check, 2 wrong usage.',
-    flags: {
-      anchor: { value: 'FILE', meaning: 'A checkpoint that was kept elsewhere: shows a cut or old ledger.' },
-      incremental: { value: null, meaning: 'Goes on from the last verification that found nothing.' },
-      json: { value: null, meaning: 'Prints the result as JSON.' },
-    },
-  },
-  checkpoint: {
-    meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
-    flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
-  },
-  printed: {
-    meaning: 'Names the runs whose output had the secret on stdin. Ends with 0 none, 3 some.',
-    flags: {},
-  },
-  ...UPKEEP_VERBS,
-} as const satisfies Record<string, Verb>;
-
-export type LedgerVerb = keyof typeof LEDGER_VERBS;
 
 /** What the program can be asked to do; `stdio` is what it does without a command. */
 export const COMMANDS = {
@@ -162,7 +91,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
     if (token.kind !== 'option') continue;
-    (isOwn(token.name) ? options : given)[token.name] = valueOf(token);
+    const target = isOwn(token.name) ? options : given;
+    const before = OWN_FLAGS[token.name]?.many ? target[token.name] : undefined;
+    target[token.name] = before === undefined ? valueOf(token) : `${before}\n${valueOf(token)}`;
   }
   const { 'env-file': envFile = null, help, version, ...flags } = given;
   const plain = { args: words.slice(1), verb: null, options: {}, flags, envFile };

@@ -122,6 +122,16 @@ export const path = ({ home, cwd }: Place): z.ZodType<string, string> =>
     )
     .transform((value) => resolve(cwd, value.startsWith('~') ? join(home, value.slice(1)) : value));
 
+/** A path, or `git:` and a path. */
+export const anchorPlace = (place: Place): z.ZodType<string, string> =>
+  z.string().transform((value, context): string => {
+    const [, git = '', rest = ''] = /^\s*(git:)?(.*)$/s.exec(value) ?? [];
+    const { success, data, error } = path(place).safeParse(rest);
+    if (success) return `${git}${data}`;
+    context.addIssue({ code: 'custom', message: error.issues[0]?.message ?? 'is no path' });
+    return z.NEVER;
+  });
+
 export const paths = (place: Place): z.ZodType<string[], string> =>
   list(place.delimiter).pipe(z.array(path(place)));
 

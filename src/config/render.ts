@@ -1,4 +1,5 @@
-import { COMMANDS, type Verb } from './command-line.ts';
+import { COMMANDS } from './command-line.ts';
+import type { Verb } from './ledger-verbs.ts';
 import { flagOf, SETTINGS, type Setting } from './settings.ts';
 
 const ENTRIES: readonly Setting[] = Object.values(SETTINGS);

@@ -1,3 +1,4 @@
+import type { LedgerArchive } from '../runs/archive.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { UntoldRuns } from '../runs/untold.ts';
 import type { LedgerUpkeep } from '../runs/upkeep.ts';
@@ -15,5 +16,6 @@ export interface Records {
   watch: LedgerWatch;
   check: LedgerCheck;
   upkeep: LedgerUpkeep;
+  archive: LedgerArchive;
   close(): Promise<void>;
 }

@@ -106,7 +106,17 @@ export interface ActionRun {
   } | null;
   api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
   source: RunSource;
-  evidence: { authenticated: string[]; claimed: string[] };
+  /** `elsewhere`: the run was imported, and its own events and their proof lie in that ledger. */
+  evidence: { authenticated: string[]; claimed: string[]; elsewhere?: ProofElsewhere };
+}
+
+/** The checkpoint of another ledger that an imported run was proved under, and the digest of the bundle. */
+export interface ProofElsewhere {
+  ledger: string;
+  size: number;
+  root: string;
+  key_id: string;
+  bundle: string;
 }
 
 export const RUN_EVENT_KINDS = [
@@ -116,6 +126,7 @@ export const RUN_EVENT_KINDS = [
   'run_cancel_requested',
   'run_finished',
   'run_alias_added',
+  'run_imported', // a closed run of another ledger, whole
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
@@ -130,7 +141,8 @@ export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
 
 /** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
 export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  return foldEvent(structuredClone(run), event);
+  // The event too: a private member that reaches into an object of `facts` must not be written there.
+  return foldEvent(structuredClone(run), structuredClone(event));
 }
 
 /** The same in place, for who owns record and event. A closed record takes nothing but aliases. */

@@ -40,6 +40,19 @@ export function createPerson(subject: string): Person {
   };
 }
 
+/** What a stored event has to lose because people in it were erased elsewhere in the ledger before it came here. */
+export async function lossByErased(
+  values: readonly PlainValue[],
+  isErased: (name: string) => Promise<boolean>,
+): Promise<string[]> {
+  const found = values.flatMap(({ name, value }) => namesIn(roleOf(name), value));
+  const erased = new Set<string>();
+  for (const name of new Set(found)) if (await isErased(name)) erased.add(name);
+  const isNamedIn: Person['isNamedIn'] = ({ name, value }) =>
+    namesIn(roleOf(name), value).some((known) => erased.has(known));
+  return erased.size === 0 ? [] : lossOf(values, { isNamedIn }).names;
+}
+
 /** Finds any of the names as a whole word in a JSON text. */
 export function wordsOf(names: readonly string[]): RegExp {
   const alternatives = names.map((name) =>
@@ -60,7 +73,7 @@ export interface Loss {
  * Who acted in an event loses all of it but what names somebody else; who is only named in it loses those
  * values. The actor is the principal; without one the OS user; without that who cancelled.
  */
-export function lossOf(values: readonly PlainValue[], person: Person): Loss {
+export function lossOf(values: readonly PlainValue[], person: Pick<Person, 'isNamedIn'>): Loss {
   const loss: Loss = { names: [], acted: false };
   const stored = values.filter(({ value }) => value !== 'null');
   for (const act of new Set(stored.map(({ name }) => actOf(name)))) {

@@ -2,7 +2,7 @@ import type { ProcessIdentity } from '../shared/ports.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { CallsEvent } from './trail-event.ts';
-import type { AnchorNote, VerificationNote } from './verify.ts';
+import type { AnchorNote, AnchorProblem, VerificationNote } from './verify.ts';
 
 /** The right and the duty to supervise one run. The fence grows with every taker; stale ones cannot write. */
 export interface Lease {
@@ -68,6 +68,7 @@ export interface LedgerStatus {
   /** The last verification, and the newest checkpoint that was handed out to be kept elsewhere. */
   verification: VerificationNote | null;
   anchor: AnchorNote | null;
+  anchor_problem: AnchorProblem | null;
 }
 
 /** Where a run stands in the chain. */

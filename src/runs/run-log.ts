@@ -64,4 +64,6 @@ export interface RunLogs {
   ids(): Promise<string[]>;
   /** Deletes what is stored of a run's log. False: there was nothing. */
   remove(run_id: string): Promise<boolean>;
+  /** The bytes that the recorded digest is of, as they are stored; nothing if there is no log. */
+  bytes(run_id: string): AsyncIterable<Uint8Array>;
 }

@@ -2,6 +2,7 @@ import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
 import { RUN_EVENT_KINDS } from './action-run.ts';
 import { UPKEEP_EVENT_KINDS } from './upkeep.ts';
+import { BUNDLE_IMPORTED } from './archive.ts';
 import { CALLS_RECORDED } from './trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
@@ -109,7 +110,7 @@ function suspect(
   const fits = (patch: Partial<StoredEvent>): boolean => storedHash({ ...event, ...patch }) === event.hash;
   if (!Number.isSafeInteger(event.at) || !isJsonObject(event.facts)) return null;
   if (links?.some((prev) => fits({ prev }))) return 'prev';
-  const kinds = [...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, CALLS_RECORDED];
+  const kinds = [...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, CALLS_RECORDED, BUNDLE_IMPORTED];
   if (kinds.some((kind) => fits({ kind }))) return 'kind';
   const names = recommitted(event, values);
   if (names && fits({ commitments: names.text })) return `commitments.${names.changed.join(', ')}`;

@@ -87,6 +87,8 @@ export interface LedgerCheck {
   notes(): Promise<LedgerNotes>;
   /** Stores notes, each replacing the one before. Working state: losing it loses no history. */
   note(notes: Partial<LedgerNotes>): Promise<void>;
+  /** For work that one of several processes shall do: true for one caller until then. Epoch milliseconds. */
+  claim(span: { now: number; until: number }): Promise<boolean>;
 }
 
 /** What is remembered about verifications and anchors. */
@@ -95,6 +97,7 @@ export interface LedgerNotes {
   /** The last state that was verified without a finding, signed, with what is needed to go on from it. */
   verified: { checkpoint: Checkpoint; frontier: Frontier } | null;
   anchor: AnchorNote | null;
+  anchor_problem: AnchorProblem | null;
 }
 
 export interface VerificationNote {
@@ -109,8 +112,15 @@ export interface VerificationNote {
 export interface AnchorNote {
   at: number;
   size: number;
-  /** A file, or null if it was printed. */
-  file: string | null;
+  /** A path, `git:` and a path, or null if it was printed. */
+  place: string | null;
+}
+
+/** Why the newest attempt to write one by itself failed. */
+export interface AnchorProblem {
+  at: number;
+  place: string;
+  says: string;
 }
 
 const MAX_LISTED = 1_000;

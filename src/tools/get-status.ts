@@ -3,7 +3,7 @@ import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
 import type { LedgerStatus } from '../runs/run-ledger.ts';
-import type { AnchorNote } from '../runs/verify.ts';
+import type { AnchorNote, AnchorProblem } from '../runs/verify.ts';
 import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
@@ -32,7 +32,7 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, oldest_at, verification, anchor, ...stored } = ledger;
+    const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -54,6 +54,7 @@ export const getStatus = defineTool({
         verification: verifiedOf(verification),
         trail: trailOf(services.recorder.standing()),
         outside_anchor: anchorOf(anchor, services.clock.now()),
+        checkpoint_timer: timerOf(services.anchoring, anchor_problem),
       },
       sources: coverage(ledger),
       policy: policyOf(services),
@@ -80,8 +81,18 @@ function trailOf({ recording, problem }: TrailStanding): string {
 /** The newest checkpoint that was handed out to be kept elsewhere. */
 function anchorOf(anchor: AnchorNote | null, now: number): Record<string, unknown> | null {
   if (!anchor) return null;
-  const { at, size, file } = anchor;
-  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, file };
+  const { at, size, place } = anchor;
+  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, place };
+}
+
+/** What writes checkpoints by itself, and why the newest attempt failed if it did. */
+function timerOf(
+  anchoring: Services['anchoring'],
+  problem: AnchorProblem | null,
+): Record<string, unknown> | null {
+  if (!anchoring) return null;
+  const { every_ms, place } = anchoring;
+  return { every_seconds: every_ms / 1000, place, problem: problem && { ...problem, at: iso(problem.at) } };
 }
 
 function policyOf({ settings }: Services): Record<string, unknown> {

@@ -32,6 +32,8 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  /** Checkpoints that are written by themselves; null: none are. */
+  anchoring: { every_ms: number; place: string } | null;
   tellings: Tellings;
   /** How long everything is kept; null: for ever. */
   retention_ms: number | null;

@@ -124,6 +124,7 @@ describeWithPostgres('verification of a ledger in PostgreSQL', () => {
     await tamper(
       'DELETE FROM event_private WHERE seq > 8',
       'DELETE FROM events WHERE seq > 8',
+      'DELETE FROM calls WHERE seq > 8',
       `DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM events)`,
       `DELETE FROM run_people WHERE run_id NOT IN (SELECT run_id FROM events)`,
       `DELETE FROM meta WHERE name <> 'ledger'`,

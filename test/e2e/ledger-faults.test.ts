@@ -183,7 +183,7 @@ describe('a clock that is set back by two hours (fake)', () => {
     const { data } = await server.call('wait_for_action_run', { run_id, wait_seconds: 30 });
     expect(data).toMatchObject({ finished: true, run: { status: 'failed', exit_code: 3 } });
     expect(data.run.duration_ms).toBeGreaterThanOrEqual(0);
-    const events = rows(home.path, 'SELECT kind, at FROM events ORDER BY seq');
+    const events = rows(home.path, "SELECT kind, at FROM events WHERE run_id <> '' ORDER BY seq");
     expect(events.map(({ kind }) => kind)).toEqual(['run_requested', 'run_started', 'run_finished']);
     expect(events[2]!['at']).toBeLessThan(events[0]!['at'] - TWO_HOURS / 2);
     await expectSuccess(server);

@@ -97,7 +97,7 @@ describe.sequential('an operator', () => {
       const { data } = await call('get_status');
       expect(data.ledger.verification).toMatchObject({ result: 'sound', up_to_event: 6, findings: 0 });
       expect(Date.parse(data.ledger.verification.at)).toBeGreaterThan(Date.now() - 600_000);
-      expect(data.ledger.outside_anchor).toMatchObject({ up_to_event: 6, file: null });
+      expect(data.ledger.outside_anchor).toMatchObject({ up_to_event: 6, place: null });
       expect(data.ledger.outside_anchor.age_seconds).toBeLessThan(600);
       const answer = await call('get_action_run', { run_id });
       expect(answer.data.proof.verified).toEqual(data.ledger.verification);

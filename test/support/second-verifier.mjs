@@ -91,7 +91,7 @@ function growingTree(size, frontier) {
   };
 }
 
-function hashOf(row) {
+export function hashOf(row) {
   const facts = spelledCanonically(row.facts);
   const commitments = spelledCanonically(row.commitments);
   if (!facts || !commitments || !Number.isInteger(row.at)) return null;
@@ -148,7 +148,7 @@ function callFaults(db) {
 }
 
 /** The object, or null if the text is no object or is spelt otherwise than it must be. */
-function spelledCanonically(text) {
+export function spelledCanonically(text) {
   try {
     const value = JSON.parse(text);
     return canonical(value) === text && value !== null && !Array.isArray(value) ? value : null;
@@ -157,7 +157,7 @@ function spelledCanonically(text) {
   }
 }
 
-function canonical(value) {
+export function canonical(value) {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return '[' + value.map(canonical).join(',') + ']';
   // Without a comparison function, sort() goes by UTF-16 code units.

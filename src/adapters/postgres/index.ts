@@ -75,6 +75,13 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       id: async () => (await opened(false)).check.id(),
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
+      claim: async (span) => (await opened(false)).check.claim(span),
+    },
+    archive: {
+      hashes: async (after, limit) => (await opened(false)).archive.hashes(after, limit),
+      events: async (run_ids) => (await opened(false)).archive.events(run_ids),
+      absent: async (run_ids) => (await opened()).archive.absent(run_ids),
+      import: (batch) => write(({ archive }) => archive.import(batch)),
     },
     upkeep: {
       isErased: async (name) => (await opened()).upkeep.isErased(name),

@@ -61,7 +61,7 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
     find: (id) => find(db, plain(id)),
     proof: (run_id) => proof(db, notes, run_id),
     async status() {
-      const [rows, id, { verification, anchor }] = await Promise.all([
+      const [rows, id, { verification, anchor, anchor_problem }] = await Promise.all([
         db.read<Record<'total' | 'open' | 'events' | 'newest_at' | 'oldest_at' | 'schema', number>>(STATUS),
         notes.ledgerId(),
         notes.notes(),
@@ -69,7 +69,7 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
       const { total, open, events, newest_at, oldest_at, schema } = rows[0]!;
       const problem = problemOf(schema);
       const writable = problem === null;
-      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, oldest_at, schema, writable, problem, verification, anchor };
+      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, oldest_at, schema, writable, problem, verification, anchor, anchor_problem };
     },
     key() {
       key ??= db.read<{ key: Buffer }>('SELECT key FROM ledger_key').then(([row]) => new Uint8Array(row!.key));

@@ -1,3 +1,6 @@
+import { CLAIM } from './migration-1-claim.ts';
+import { IMPORT } from './migration-1-import.ts';
+
 // Server-side functions of the first schema. All writes go through them, with the rights of the tables' owner, so
 // that the role of the servers needs no right to write any table. `search_path` is the one of the migration.
 
@@ -227,4 +230,4 @@ REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_
   ledger_lease_give(text, integer, boolean), ledger_withdraw(uuid), ledger_note(json) FROM PUBLIC;
 `;
 
-export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${PRIVILEGES}`;
+export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${IMPORT}${CLAIM}${PRIVILEGES}`;

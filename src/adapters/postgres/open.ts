@@ -1,4 +1,5 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { LedgerArchive } from '../../runs/archive.ts';
 import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { UntoldRuns } from '../../runs/untold.ts';
@@ -6,6 +7,7 @@ import type { LedgerUpkeep } from '../../runs/upkeep.ts';
 import type { LedgerCheck } from '../../runs/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
+import { createArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 import { unavailable } from './failures.ts';
@@ -29,6 +31,7 @@ export interface OpenLedger {
   trail: Trail;
   check: LedgerCheck;
   upkeep: LedgerUpkeep;
+  archive: LedgerArchive;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -62,6 +65,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     trail: createTrail(db),
     check: createCheck(db),
     upkeep: createUpkeep(db),
+    archive: createArchive(db),
     watch,
     async close() {
       withdrawals.close();
@@ -72,7 +76,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
 }
 
 function createCheck(db: Database): LedgerCheck {
-  const { ledgerId, notes, note } = createNotes(db);
+  const { ledgerId, notes, note, claim } = createNotes(db);
   return {
     verify: (task, onProgress = () => undefined) =>
       verify(db, task, onProgress).catch((error: unknown) => {
@@ -81,6 +85,7 @@ function createCheck(db: Database): LedgerCheck {
     id: ledgerId,
     notes,
     note,
+    claim,
   };
 }
 

@@ -14,6 +14,11 @@ export function documentOf(event: RunEvent, { token, run }: { token: string; run
   });
 }
 
+/** What `ledger_chain` takes: an event that no table says anything about. */
+export function noteDocumentOf(event: LedgerEvent, token: string): string {
+  return JSON.stringify(chained(event, token));
+}
+
 /** The same for `ledger_write_calls`. */
 export function callsDocumentOf(event: CallsEvent, token: string): string {
   return JSON.stringify({ ...chained(event, token), calls: callRows(event, plain) });

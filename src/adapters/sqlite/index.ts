@@ -96,6 +96,13 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       },
       notes: () => reader.call('notes'),
       note: (notes) => write('note', notes),
+      claim: (span) => writer.call('claim', span),
+    },
+    archive: {
+      hashes: (after, limit) => reader.call('archiveHashes', after, limit),
+      events: (run_ids) => reader.call('archiveEvents', run_ids),
+      absent: (run_ids) => reader.call('archiveAbsent', run_ids),
+      import: (batch) => write('archiveImport', batch),
     },
     upkeep: {
       isErased: (name) => reader.call('isErased', name),

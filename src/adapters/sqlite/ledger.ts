@@ -149,7 +149,7 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
   );
   const notes = createNotes(db);
   return () => {
-    const { verification, anchor } = notes.notes();
+    const { verification, anchor, anchor_problem } = notes.notes();
     const { total, open, events, newest_at, oldest_at } = counts.get() as Record<string, number | null>;
     return {
       id: notes.ledgerId(),
@@ -164,6 +164,7 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
       problem,
       verification,
       anchor,
+      anchor_problem,
     };
   };
 }

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import type { UpkeepProgress } from '../../runs/upkeep.ts';
 import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import { createSyncArchive } from './archive.ts';
 import type { KnownState } from '../../runs/verify.ts';
 import { verify } from './check.ts';
 import { backup } from './backup.ts';
@@ -31,6 +32,7 @@ function methods(): Record<string, Method> {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
     const { leases, untold, ...records } = sync;
+    const archive = createSyncArchive(ledger);
     opened = {
       ledger,
       methods: {
@@ -45,6 +47,10 @@ function methods(): Record<string, Method> {
         untoldPass: untold.pass,
         untoldTold: untold.told,
         ...createNotes(ledger.db),
+        archiveHashes: archive.hashes,
+        archiveEvents: archive.events,
+        archiveAbsent: archive.absent,
+        archiveImport: archive.import,
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
         ...createErasure(ledger, report),
         ...createPruning(ledger, report),
