@@ -62,6 +62,21 @@ export function logContract(kind: LogKind): void {
       expect((await logs.read(other, EVERYTHING))?.total_lines).toBe(500);
     });
 
+    it('can be read at any moment while it is written and cut to its limit', async () => {
+      const logs = store(4_000);
+      let writing = true;
+      const chunks = Array.from({ length: 3_000 }, (_, n): Chunk => ['stdout', `line number ${n}\n`]);
+      const written = feed(logs, chunks).finally(() => (writing = false));
+      const reader = store(4_000);
+      for (let seen = 0; writing; ) {
+        const { total_lines = 0 } = (await reader.read(RUN, EVERYTHING)) ?? {};
+        expect(total_lines).toBeGreaterThanOrEqual(seen);
+        seen = total_lines;
+      }
+      await written;
+      expect((await reader.read(RUN, EVERYTHING))?.total_lines).toBe(3_000);
+    });
+
     it('lines are numbered over both streams, and the last needs no end', async () => {
       const logs = store();
       const summary = await feed(logs, [['stdout', 'one\ntw'], ['stderr', 'warn\n'], ['stdout', 'o\n\nthree'], ['stderr', 'more']]); // prettier-ignore
