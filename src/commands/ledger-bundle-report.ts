@@ -2,12 +2,13 @@ import type { BundleManifest } from '../runs/bundle.ts';
 import type { Imported } from '../runs/import-bundle.ts';
 import type { BundleVerification } from '../runs/verify-bundle.ts';
 import { cleanLine } from '../shared/clean-text.ts';
+import { count } from './count.ts';
 
 const MAX_SHOWN = 50;
 
 export function exportText({ counts, checkpoint, key_id }: BundleManifest, folder: string): string {
   return plain([
-    `${counts.runs} runs with ${counts.events} proved events, written to ${folder}.`,
+    `${count(counts.runs, 'run')} with ${count(counts.events, 'proved event')}, written to ${folder}.`,
     `Signed with the key ${key_id}; give its public part to who checks, apart from the bundle.`,
     `The proofs lead to the state of the ledger ${checkpoint.ledger} with ${checkpoint.size} events.`,
   ]);
@@ -26,8 +27,8 @@ export function bundleText(verification: BundleVerification): string {
     VERDICT[result],
     '',
     ...(manifest ? about(manifest) : []),
-    `Checked: ${files} files (digest), ${runs} runs (record), ${events} events (hash, proof), ` +
-      `${private_values} private values (commitment).`,
+    `Checked: ${count(files, 'file')} (digest), ${count(runs, 'run')} (record), ${count(events, 'event')} (hash, proof), ` +
+      `${count(private_values, 'private value')} (commitment).`,
     ...(findings_total > 0 ? ['', 'Findings:'] : []),
     ...findings.slice(0, MAX_SHOWN).map((says) => `  - ${says}`),
     ...(more > 0 ? [`  and ${more} more; --json lists up to 1000`] : []),
@@ -55,10 +56,10 @@ function about({ checkpoint, key_id, at }: BundleManifest): string[] {
 
 export function importText({ imported, present, open, erased }: Imported, manifest: BundleManifest): string {
   return plain([
-    `${imported} runs of the ledger ${manifest.checkpoint.ledger} were imported; their own proof stays in that ledger.`,
+    `Imported ${count(imported, 'run')} of the ledger ${manifest.checkpoint.ledger}, in which their own proof stays.`,
     ...(present > 0 ? [`${present} were here already and were left as they are.`] : []),
     ...(open > 0 ? [`${open} had not ended when the bundle was made and were left out.`] : []),
-    ...(erased > 0 ? [`${erased} private values of erased persons were left out.`] : []),
+    ...(erased > 0 ? [`Left out ${count(erased, 'private value')} of erased persons.`] : []),
   ]);
 }
 

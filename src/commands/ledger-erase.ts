@@ -6,6 +6,7 @@ import { AppError } from '../shared/errors.ts';
 import { confirm } from './confirm.ts';
 import { EXIT, isOn, type LedgerTask } from './ledger.ts';
 import { showProgress } from './ledger-progress.ts';
+import { count } from './count.ts';
 
 interface Outcome extends ErasureSurvey {
   erased: boolean;
@@ -59,8 +60,8 @@ function told(survey: ErasureSurvey, { subject, logs }: { subject: string; logs:
   const { names, values, events, runs, requested, facts } = survey;
   if (values === 0) return `The ledger holds nothing about ${cleanLine(subject)} that can be erased.\n`;
   const lines = [
-    `About ${names.map((name) => cleanLine(name)).join(', ')} the ledger holds ${values} private values of ${events} events; ` +
-      `${runs} runs name them, ${requested.length} of these they asked for.`,
+    `About ${names.map((name) => cleanLine(name)).join(', ')} the ledger holds ${count(values, 'private value')} of ${count(events, 'event')}. ` +
+      `They are named in ${count(runs, 'run')}, ${requested.length} of which they asked for.`,
     ...(facts > 0
       ? [`${facts} events have one of the names as a word in their facts, which are hashed and stay.`]
       : []),

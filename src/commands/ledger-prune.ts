@@ -11,6 +11,7 @@ import { confirm } from './confirm.ts';
 import { EXIT, isOn, type LedgerTask } from './ledger.ts';
 import { asText } from './ledger-report.ts';
 import { showProgress } from './ledger-progress.ts';
+import { count } from './count.ts';
 
 interface Outcome extends Pick<PrunePlan, 'size' | 'events' | 'held'> {
   before: string;
@@ -121,8 +122,8 @@ function told({ events, runs, size, held, rollups }: PrunePlan, before: number):
     : '';
   if (events === 0) return `No event before ${time} can go.\n${why}`;
   return (
-    `${events} events before ${time} can go, up to event ${size}, with ${runs.length} runs and their logs; ` +
-    `${rollups.length} rows of sums stay.\n${why}`
+    `${count(events, 'event')} before ${time} can go, up to event ${size}, with ${count(runs.length, 'run')} and their logs; ` +
+    `${count(rollups.length, 'row')} of sums would stay.\n${why}`
   );
 }
 
@@ -130,9 +131,9 @@ function toldAfter({ events, runs, size, logs_deleted, cleaning }: Outcome): str
   const first =
     events === 0
       ? 'Nothing was left to prune'
-      : `Pruned ${events} events up to event ${size}, ${runs} runs are summed up`;
+      : `Pruned ${count(events, 'event')} up to event ${size} and summed up ${count(runs, 'run')}`;
   const state = cleaning!.done
     ? ''
     : ' The files could not be written anew yet: repeat the command to free their space.';
-  return `${[`${first}; ${logs_deleted} logs were deleted.${state}`, ...cleaning!.remains].join('\n')}\n`;
+  return `${[`${first}; deleted ${count(logs_deleted, 'log')}.${state}`, ...cleaning!.remains].join('\n')}\n`;
 }

@@ -1,5 +1,6 @@
 import type { Verification } from '../runs/verify-ledger.ts';
 import { cleanLine } from '../shared/clean-text.ts';
+import { count } from './count.ts';
 
 const MAX_SHOWN = 50;
 
@@ -78,7 +79,9 @@ function erased({ erased: list, erased_total }: Verification): string[] {
     `Erased, which the chain allows: private values of ${count(erased_total, 'event')}.`,
     ...list
       .slice(0, MAX_SHOWN)
-      .map(({ seq, run_id, names }) => `  - event ${seq} (run ${run_id}): ${names.join(', ')}`),
+      .map(
+        ({ seq, run_id, names }) => `  - event ${seq}${run_id && ` (run ${run_id})`}: ${names.join(', ')}`,
+      ),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];
 }
@@ -89,8 +92,4 @@ function limits({ result, not_provable }: Verification): string[] {
       ? 'A newer anchor covers more: polycrate-mcp ledger checkpoint --out FILE'
       : 'To make it provable: polycrate-mcp ledger checkpoint --out FILE, keep FILE on another machine, and later run\npolycrate-mcp ledger verify --anchor FILE';
   return ['', 'Cannot be proved:', ...not_provable.map((reason) => `  - ${reason}`), ...advice.split('\n')];
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

@@ -168,7 +168,10 @@ function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): 
       verb === undefined
         ? `${command} needs to be told what to do: ${valid.join(' or ')}.`
         : `"${verb}" is nothing that ${command} can do.${didYouMean(verb, valid)}`;
-    throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
+    throw new AppError('configuration', problem, {
+      valid,
+      next: `polycrate-mcp ${command} takes ${valid.join(', ')}; --help explains them.`,
+    });
   }
   refuseOptions(`${command} ${verb}`, options, entry.flags);
   if (entry.argument === undefined) refuseArguments(`${command} ${verb}`, args);

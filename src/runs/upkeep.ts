@@ -4,7 +4,8 @@ import type { Cut, Pruning } from './prune.ts';
 import type { Rollup } from './rollup.ts';
 
 /** Events about the ledger itself; their `run_id` is the empty text. */
-export const UPKEEP_EVENT_KINDS = ['person_erased', 'ledger_pruned'] as const;
+export const PERSON_ERASED = 'person_erased';
+export const UPKEEP_EVENT_KINDS = [PERSON_ERASED, 'ledger_pruned'] as const;
 
 export interface ErasureRequest {
   /** Compared with every name that private values hold, without regard to case. */

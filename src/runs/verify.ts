@@ -11,6 +11,7 @@ export interface Finding {
     | 'link_broken'
     | 'private_changed'
     | 'private_unexpected'
+    | 'private_missing'
     | 'row_changed'
     | 'row_missing'
     | 'row_unexpected'

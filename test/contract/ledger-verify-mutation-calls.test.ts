@@ -32,12 +32,13 @@ describe('the table of calls', () => {
     agreed(added, seq);
   });
 
-  it('what was erased in both places is no fault, what was left in the table is', () => {
+  it('what was taken out in both places is found by its number, what was left in the table by its place', () => {
     const { seq } = batch();
     const erase = "DELETE FROM event_private WHERE name IN ('0.principal', '0.arguments')";
     const columns = 'subject = NULL, display = NULL, principal = NULL, arguments = NULL';
     const outcome = tampered((db) => db.exec(`${erase}; UPDATE calls SET ${columns} WHERE position = 0`));
-    expect(outcome).toMatchObject({ findings: [], again: [] });
+    expect(outcome.findings).toEqual([expect.objectContaining({ fault: 'private_missing' })]);
+    expect(outcome.again).toEqual([{ what: 'erased in silence', seq: 0 }]);
     expect(outcome.erased).toEqual([{ seq, run_id: '', names: ['0.arguments', '0.principal'] }]);
     const left = tampered((db) => db.exec(erase));
     for (const field of ['subject', 'display', 'principal', 'arguments']) {

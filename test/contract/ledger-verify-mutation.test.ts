@@ -184,7 +184,7 @@ describe('private values', () => {
     agreed(stray, 777);
   });
 
-  it('erased together with what was derived from them: reported, and no fault', () => {
+  it('taken out with all that was derived from them, without an event that tells of it', () => {
     const { seq, run_id } = events[1]!;
     const outcome = tampered((db) => {
       db.exec(`DELETE FROM event_private WHERE seq = ${seq} AND name = 'reason'`);
@@ -197,7 +197,8 @@ describe('private values', () => {
         run_id,
       );
     });
-    expect(outcome).toMatchObject({ findings: [], erased_total: 1, again: [] });
+    expect(outcome.findings).toEqual([expect.objectContaining({ fault: 'private_missing' })]);
+    expect(outcome.again).toEqual([{ what: 'erased in silence', seq: 0 }]);
     expect(outcome.erased).toEqual([{ seq, run_id, names: ['reason'] }]);
   });
 

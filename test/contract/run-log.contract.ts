@@ -68,7 +68,7 @@ export function logContract(kind: LogKind): void {
       const chunks = Array.from({ length: 3_000 }, (_, n): Chunk => ['stdout', `line number ${n}\n`]);
       const written = feed(logs, chunks).finally(() => (writing = false));
       const reader = store(4_000);
-      for (let seen = 0; writing; ) {
+      for (let seen = 0; writing;) {
         const { total_lines = 0 } = (await reader.read(RUN, EVERYTHING)) ?? {};
         expect(total_lines).toBeGreaterThanOrEqual(seen);
         seen = total_lines;

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { open, rm, statfs, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, open, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { itWithEngine } from '../support/engine.ts';
@@ -10,6 +10,7 @@ import { counting } from '../support/numbered-log.ts';
 import { faultsOf } from '../support/recheck-chain.ts';
 import { MARK, scriptWorkspace, trusted, type ScriptWorkspace } from '../support/script-workspace.ts';
 import { kill9, NOTHING, rows, settledTraces, traces, until } from '../support/traces.ts';
+import { codeOf } from '../../src/shared/errors.ts';
 
 // The rows of src/runs/FAULTS.md for the ledger in a file: what the caller sees, what the ledger holds, and that
 // nothing runs without an intent.
@@ -131,8 +132,7 @@ describe('an intent that cannot be stored launches nothing', () => {
       async () => {
         const first = await serve('docker');
         const run_id = await started(first);
-        const { bavail, bsize } = await statfs(home.path);
-        await writeFile(join(home.path, 'ballast'), Buffer.alloc(bavail * bsize));
+        await fillUp(join(home.path, 'ballast'));
         await workspace.enough('block');
         await until('the end', async () => /exited/.test((await traces(home.path)).containers.join()));
         const waited = await first.call('wait_for_action_run', { run_id, wait_seconds: 2 });
@@ -203,3 +203,13 @@ describe('a clock that is set back by two hours (fake)', () => {
     expect(await ran()).toBe(1);
   });
 });
+
+/** Takes all the space there is; what others take meanwhile is no matter. */
+async function fillUp(file: string): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(file));
+  for (let size = bavail * bsize; size >= 1; size = Math.floor(size / 2)) {
+    await appendFile(file, Buffer.alloc(size)).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOSPC') throw error;
+    });
+  }
+}

@@ -27,6 +27,7 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
       .prepare('SELECT DISTINCT seq FROM event_private WHERE seq NOT IN (SELECT seq FROM events)')
       .all();
     faults.push(...strays.map(({ seq }) => ({ what: 'added', seq })));
+    if (missingValues(db) > erasedValues(db)) faults.push({ what: 'erased in silence', seq: 0 });
     faults.push(...callFaults(db));
     if (checkpoint) {
       const ledger = db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
@@ -36,6 +37,20 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
   } finally {
     db.close();
   }
+}
+
+function missingValues(db) {
+  const committed = db.prepare('SELECT commitments FROM events').pluck().all();
+  const promised = committed.reduce(
+    (sum, text) => sum + Object.keys(spelledCanonically(text) ?? {}).length,
+    0,
+  );
+  return promised - db.prepare('SELECT count(*) FROM event_private').pluck().get();
+}
+
+function erasedValues(db) {
+  const facts = db.prepare("SELECT facts FROM events WHERE kind = 'person_erased'").pluck().all();
+  return facts.reduce((sum, text) => sum + (spelledCanonically(text)?.values ?? 0), 0);
 }
 
 /** The facts of the newest event that says so; null: nothing was pruned. */

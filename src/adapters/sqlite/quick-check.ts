@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
 import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../runs/verify.ts';
-import { soundEvent } from '../../runs/verify-chain.ts';
+import { soundEvent, valuesErasedBy } from '../../runs/verify-chain.ts';
 import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
 import { checkRun } from '../../runs/verify-projection.ts';
 import { checkFile } from './check.ts';
@@ -75,6 +75,9 @@ export function checkOwnEvents(db: Database): SoundPiece | null {
 export interface SoundPiece {
   runs: number;
   private_values: number;
+  /** Values that are gone, and as many as events of erasures tell of. */
+  gone: number;
+  told: number;
   erased: Erased[];
   erased_total: number;
 }
@@ -107,15 +110,26 @@ interface Tally {
 function createTally(): Tally {
   const erased = createCollector<Erased>();
   let private_values = 0;
+  let gone = 0;
+  let told = 0;
   return {
     add(event, values) {
       const names = soundEvent(event, values);
       if (!names) return false;
       if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
       private_values += values.length;
+      gone += names.length;
+      told += valuesErasedBy(event);
       return true;
     },
-    result: (runs) => ({ runs, private_values, erased: erased.list, erased_total: erased.total() }),
+    result: (runs) => ({
+      runs,
+      private_values,
+      gone,
+      told,
+      erased: erased.list,
+      erased_total: erased.total(),
+    }),
   };
 }
 
