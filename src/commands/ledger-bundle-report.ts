@@ -1,6 +1,6 @@
-import type { BundleManifest } from '../runs/bundle.ts';
-import type { Imported } from '../runs/import-bundle.ts';
-import type { BundleVerification } from '../runs/verify-bundle.ts';
+import type { BundleManifest } from '../ledger/bundle.ts';
+import type { Imported } from '../ledger/import-bundle.ts';
+import type { BundleVerification } from '../ledger/verify-bundle.ts';
 import { cleanLine } from '../shared/clean-text.ts';
 import { count } from './count.ts';
 

@@ -1,6 +1,6 @@
 import type { App } from '../compose.ts';
 import { isOpen } from '../runs/action-run.ts';
-import type { Cleaning, ErasureSurvey } from '../runs/upkeep.ts';
+import type { Cleaning, ErasureSurvey } from '../ledger/upkeep.ts';
 import { cleanLine } from '../shared/clean-text.ts';
 import { AppError } from '../shared/errors.ts';
 import { confirm } from './confirm.ts';

@@ -1,5 +1,5 @@
-import type { UpkeepProgress } from '../runs/upkeep.ts';
-import type { Progress } from '../runs/verify.ts';
+import type { UpkeepProgress } from '../ledger/upkeep.ts';
+import type { Progress } from '../ledger/verify.ts';
 
 type Step = Progress['step'] | UpkeepProgress['step'];
 

@@ -1,4 +1,4 @@
-import type { Verification } from '../runs/verify-ledger.ts';
+import type { Verification } from '../ledger/verify-ledger.ts';
 import { cleanLine } from '../shared/clean-text.ts';
 import { count } from './count.ts';
 

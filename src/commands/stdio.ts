@@ -1,6 +1,6 @@
 import { anchorPlace } from '../adapters/host/anchor-places.ts';
 import type { App } from '../compose.ts';
-import { startAnchoring } from '../runs/anchor.ts';
+import { startAnchoring } from '../ledger/anchor.ts';
 import { messageOf } from '../shared/errors.ts';
 import { serveOverStdio } from '../server/stdio.ts';
 

@@ -1,4 +1,4 @@
-import type { UnsignedManifest } from '../runs/bundle.ts';
+import type { UnsignedManifest } from '../ledger/bundle.ts';
 
 type Parts = Omit<UnsignedManifest, 'files'> & { key_id: string };
 

@@ -1,4 +1,4 @@
-import type { ArchivedEvent, LedgerArchive } from '../runs/archive.ts';
+import type { ArchivedEvent, LedgerArchive } from '../ledger/archive.ts';
 import {
   logFile,
   MANIFEST,
@@ -7,12 +7,12 @@ import {
   type BundleFile,
   type BundleManifest,
   type UnsignedManifest,
-} from '../runs/bundle.ts';
-import { bundleRun, lineOf, type BundledRun } from '../runs/bundled-run.ts';
-import { createTally } from '../runs/bundle-tally.ts';
-import { storedCommitment, storedHash } from '../runs/chain.ts';
-import type { Checkpoint, CheckpointKeys } from '../runs/checkpoint.ts';
-import { createProofTree, type ProofTree } from '../runs/inclusion.ts';
+} from '../ledger/bundle.ts';
+import { bundleRun, lineOf, type BundledRun } from '../ledger/bundled-run.ts';
+import { createTally } from '../ledger/bundle-tally.ts';
+import { storedCommitment, storedHash } from '../ledger/chain.ts';
+import type { Checkpoint, CheckpointKeys } from '../ledger/checkpoint.ts';
+import { createProofTree, type ProofTree } from '../ledger/inclusion.ts';
 import type { RunLedger } from '../runs/run-ledger.ts';
 import type { RunLogs } from '../runs/run-log.ts';
 import { AppError } from '../shared/errors.ts';

@@ -1,8 +1,8 @@
-import type { LedgerArchive } from '../runs/archive.ts';
+import type { LedgerArchive } from '../ledger/archive.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
 import type { UntoldRuns } from '../runs/untold.ts';
-import type { LedgerUpkeep } from '../runs/upkeep.ts';
-import type { LedgerCheck } from '../runs/verify.ts';
+import type { LedgerUpkeep } from '../ledger/upkeep.ts';
+import type { LedgerCheck } from '../ledger/verify.ts';
 import type { RunHistory } from './search.ts';
 import type { Trail } from './trail.ts';
 

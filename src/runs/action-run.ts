@@ -1,5 +1,4 @@
 import type { JsonObject, Json } from '../shared/json.ts';
-import type { LedgerEvent } from './chain.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { LogGap } from './run-log.ts';
 
@@ -129,6 +128,17 @@ export const RUN_EVENT_KINDS = [
   'run_imported', // a closed run of another ledger, whole
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
+
+/** What is handed to a ledger to be chained; an event that is not about a run has the empty `run_id`. */
+export interface LedgerEvent {
+  kind: string;
+  run_id: string;
+  at: number;
+  /** Stored as they are. */
+  facts: JsonObject;
+  /** About or typed by a person: enters the canonical bytes only as salted commitments, so that it can be erased. */
+  private: JsonObject;
+}
 
 /** Facts and private values are a patch of the record: member names are its fields, dots reach into nested ones. */
 export interface RunEvent extends LedgerEvent {

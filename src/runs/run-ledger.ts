@@ -2,7 +2,6 @@ import type { ProcessIdentity } from '../shared/ports.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { CallsEvent } from './trail-event.ts';
-import type { AnchorNote, AnchorProblem, VerificationNote } from './verify.ts';
 
 /** The right and the duty to supervise one run. The fence grows with every taker; stale ones cannot write. */
 export interface Lease {
@@ -49,6 +48,29 @@ export type Intent =
 
 /** What an idempotency key that was seen before stands for. */
 export type Replay = Extract<Intent, { outcome: 'replayed' | 'key_reused' }>;
+
+export interface VerificationNote {
+  at: number;
+  result: 'sound' | 'not_provable' | 'tampered';
+  /** All events up to this one were looked at, in this verification or in one that it went on from. */
+  up_to: number;
+  findings: number;
+}
+
+/** The newest checkpoint that was handed out. */
+export interface AnchorNote {
+  at: number;
+  size: number;
+  /** A path, `git:` and a path, or null if it was printed. */
+  place: string | null;
+}
+
+/** Why the newest attempt to write one by itself failed. */
+export interface AnchorProblem {
+  at: number;
+  place: string;
+  says: string;
+}
 
 export interface LedgerStatus {
   /** Random, the same for the whole life of the ledger. */

@@ -1,4 +1,4 @@
-import type { VerificationNote } from '../runs/verify.ts';
+import type { VerificationNote } from '../runs/run-ledger.ts';
 import { isOpen, type ActionRun } from '../runs/action-run.ts';
 
 /** Epoch milliseconds as ISO 8601 UTC. */

@@ -7,8 +7,8 @@ import { anchorPlace as placeIn } from '../../src/adapters/host/anchor-places.ts
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Records } from '../../src/history/records.ts';
-import { keepAnchored, type AnchoringPorts } from '../../src/runs/anchor.ts';
-import type { Checkpoint } from '../../src/runs/checkpoint.ts';
+import { keepAnchored, type AnchoringPorts } from '../../src/ledger/anchor.ts';
+import type { Checkpoint } from '../../src/ledger/checkpoint.ts';
 import { openSqlite, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';

@@ -3,7 +3,7 @@ import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
 import { isOpen } from '../../src/runs/action-run.ts';
-import { verifyLedger, type Verification } from '../../src/runs/verify-ledger.ts';
+import { verifyLedger, type Verification } from '../../src/ledger/verify-ledger.ts';
 import { callsEvent, type Call } from '../../src/runs/trail-event.ts';
 import { pruneBefore } from './ledger-prune.contract.ts';
 import { intentFor, storeRun } from '../support/fill-ledger.ts';

@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
-import type { Checkpoint } from '../../src/runs/checkpoint.ts';
-import { signPruning } from '../../src/runs/prune.ts';
-import { rollupDigest } from '../../src/runs/rollup.ts';
-import type { PrunePlan } from '../../src/runs/upkeep.ts';
-import { verifyLedger, type Verification } from '../../src/runs/verify-ledger.ts';
+import type { Checkpoint } from '../../src/ledger/checkpoint.ts';
+import { signPruning } from '../../src/ledger/prune.ts';
+import { rollupDigest } from '../../src/ledger/rollup.ts';
+import type { PrunePlan } from '../../src/ledger/upkeep.ts';
+import { verifyLedger, type Verification } from '../../src/ledger/verify-ledger.ts';
 import { storeRun } from '../support/fill-ledger.ts';
 
 export interface PruningPlace {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { StoredEvent } from '../../src/runs/chain.ts';
+import type { StoredEvent } from '../../src/ledger/chain.ts';
 import { agreed, columnsOf, events, located, set, tampered, useHistory } from './ledger-tampering.ts';
 
 useHistory();

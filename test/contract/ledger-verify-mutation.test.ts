@@ -2,7 +2,7 @@ import { copyFileSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { verify } from '../../src/adapters/sqlite/check.ts';
-import { GENESIS, linkHash, type StoredEvent } from '../../src/runs/chain.ts';
+import { GENESIS, linkHash, type StoredEvent } from '../../src/ledger/chain.ts';
 import {
   agreed, columnsOf, copy, events, located, original, runs, set, tampered, useHistory,
 } from './ledger-tampering.ts'; // prettier-ignore

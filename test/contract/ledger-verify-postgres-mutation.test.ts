@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { verify } from '../../src/adapters/postgres/check.ts';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Records } from '../../src/history/records.ts';
-import type { Finding, VerifyReport, VerifyTask } from '../../src/runs/verify.ts';
+import type { Finding, VerifyReport, VerifyTask } from '../../src/ledger/verify.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { finished, storeHistoryIn } from './ledger-history.ts';
 import { intentFor, mintId } from '../support/fill-ledger.ts';

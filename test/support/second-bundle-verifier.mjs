@@ -1,4 +1,4 @@
-// A second verifier of bundles, written from src/runs/FORMAT.md alone. It shares no code with the program.
+// A second verifier of bundles, written from src/ledger/FORMAT.md alone. It shares no code with the program.
 //   node second-bundle-verifier.mjs FOLDER PUBLIC-KEY.pem
 import { createHash, createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';

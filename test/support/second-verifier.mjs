@@ -1,4 +1,4 @@
-// A second verifier of ledgers, written from src/runs/FORMAT.md alone. It shares no code with the program.
+// A second verifier of ledgers, written from src/ledger/FORMAT.md alone. It shares no code with the program.
 //   node second-verifier.mjs LEDGER.db [CHECKPOINT.json PUBLIC-KEY.pem]
 import { createHash, createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { readFileSync } from 'node:fs';

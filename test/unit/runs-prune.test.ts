@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { cutAt, type Extent } from '../../src/runs/prune.ts';
+import { cutAt, type Extent } from '../../src/ledger/prune.ts';
 
 const extent = fc
   .record({ first: fc.integer({ min: 1, max: 30 }), length: fc.nat(12), open: fc.boolean() })

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AnchorPlace } from '../../runs/anchor.ts';
-import { parseCheckpoint, type Checkpoint } from '../../runs/checkpoint.ts';
+import type { AnchorPlace } from '../../ledger/anchor.ts';
+import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { codeOf } from '../../shared/errors.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import { gitNotes, type Variables } from './git-notes.ts';

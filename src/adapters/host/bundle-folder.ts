@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { BundleSink } from '../../history/export-bundle.ts';
-import { MANIFEST, type BundleFile } from '../../runs/bundle.ts';
-import type { BundleSource } from '../../runs/verify-bundle.ts';
+import { MANIFEST, type BundleFile } from '../../ledger/bundle.ts';
+import type { BundleSource } from '../../ledger/verify-bundle.ts';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 
 /** Pieces smaller than this are gathered before they are written. */

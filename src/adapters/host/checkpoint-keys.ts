@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
-import { keyId, type CheckpointKeys } from '../../runs/checkpoint.ts';
+import { keyId, type CheckpointKeys } from '../../ledger/checkpoint.ts';
 
 const PRIVATE = 'checkpoint-key.pem';
 const PUBLIC = 'checkpoint-key.pub.pem';

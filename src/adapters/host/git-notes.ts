@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { AnchorPlace } from '../../runs/anchor.ts';
-import { parseCheckpoint, type Checkpoint } from '../../runs/checkpoint.ts';
+import type { AnchorPlace } from '../../ledger/anchor.ts';
+import { parseCheckpoint, type Checkpoint } from '../../ledger/checkpoint.ts';
 import { AppError, codeOf } from '../../shared/errors.ts';
 import { canonicalJson } from '../../shared/json.ts';
 

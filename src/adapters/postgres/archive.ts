@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { applyEvent } from '../../runs/action-run.ts';
-import type { ImportBatch, LedgerArchive } from '../../runs/archive.ts';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { ImportBatch, LedgerArchive } from '../../ledger/archive.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import type { Database } from './database.ts';
 import { documentOf, noteDocumentOf } from './projection.ts';
 

@@ -1,5 +1,6 @@
+import type { LedgerEvent } from '../../runs/action-run.ts';
 import { randomUUID } from 'node:crypto';
-import { commitAll, GENESIS, linkHash, type LedgerEvent } from '../../runs/chain.ts';
+import { commitAll, GENESIS, linkHash } from '../../ledger/chain.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import type { Query } from './database.ts';
 

@@ -1,4 +1,5 @@
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { Row } from '../../runs/row.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import {
   createCollector,
@@ -7,11 +8,11 @@ import {
   type Progress,
   type VerifyReport,
   type VerifyTask,
-} from '../../runs/verify.ts';
-import type { Pruning } from '../../runs/prune.ts';
-import { beginningOf, checkPruned } from '../../runs/verify-pruned.ts';
-import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun, type Projector, type Row } from '../../runs/verify-projection.ts';
+} from '../../ledger/verify.ts';
+import type { Pruning } from '../../ledger/prune.ts';
+import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
+import { createChainCheck } from '../../ledger/verify-chain.ts';
+import { checkRun, type Projector } from '../../ledger/verify-projection.ts';
 import { checkTrail } from './check-trail.ts';
 import type { Database, Query } from './database.ts';
 import { readPruned } from './prune.ts';

@@ -1,10 +1,10 @@
 import { AppError } from '../../shared/errors.ts';
-import type { StoredEvent } from '../../runs/chain.ts';
+import type { StoredEvent } from '../../ledger/chain.ts';
 import {
   callsOf, countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss, type Person,
-} from '../../runs/erase.ts'; // prettier-ignore
-import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../runs/upkeep.ts';
-import { rebuild, type PlainValue } from '../../runs/verify-projection.ts';
+} from '../../ledger/erase.ts'; // prettier-ignore
+import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../ledger/upkeep.ts';
+import { rebuild, type PlainValue } from '../../ledger/verify-projection.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
 import { projector, stream } from './check.ts';
 import type { Query } from './database.ts';

@@ -1,4 +1,4 @@
-import type { LedgerNotes } from '../../runs/verify.ts';
+import type { LedgerNotes } from '../../ledger/verify.ts';
 import type { Database } from './database.ts';
 
 /** The table `meta`: the ledger's id, and what is remembered about verifications and anchors. */

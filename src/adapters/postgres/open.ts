@@ -1,10 +1,10 @@
 import type { RunHistory } from '../../history/search.ts';
-import type { LedgerArchive } from '../../runs/archive.ts';
+import type { LedgerArchive } from '../../ledger/archive.ts';
 import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
 import type { UntoldRuns } from '../../runs/untold.ts';
-import type { LedgerUpkeep } from '../../runs/upkeep.ts';
-import type { LedgerCheck } from '../../runs/verify.ts';
+import type { LedgerUpkeep } from '../../ledger/upkeep.ts';
+import type { LedgerCheck } from '../../ledger/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createArchive } from './archive.ts';

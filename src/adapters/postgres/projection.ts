@@ -1,5 +1,5 @@
-import type { ActionRun, RunEvent } from '../../runs/action-run.ts';
-import { commitAll, type LedgerEvent } from '../../runs/chain.ts';
+import type { ActionRun, RunEvent, LedgerEvent } from '../../runs/action-run.ts';
+import { commitAll } from '../../ledger/chain.ts';
 import { callRows, type CallsEvent } from '../../runs/trail-event.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import { foldAll, plain, plainOrNull } from './plain-text.ts';

@@ -1,10 +1,10 @@
 import { AppError } from '../../shared/errors.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
-import { createTree } from '../../runs/checkpoint-tree.ts';
-import { cutAt, factsOf, parsePruning, type Extent } from '../../runs/prune.ts';
-import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../runs/rollup.ts';
-import type { OnUpkeep, PrunePlan, PruneRequest } from '../../runs/upkeep.ts';
-import type { PrunedLedger } from '../../runs/verify-pruned.ts';
+import { createTree } from '../../ledger/checkpoint-tree.ts';
+import { cutAt, factsOf, parsePruning, type Extent } from '../../ledger/prune.ts';
+import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../ledger/rollup.ts';
+import type { OnUpkeep, PrunePlan, PruneRequest } from '../../ledger/upkeep.ts';
+import type { PrunedLedger } from '../../ledger/verify-pruned.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
 import { stream } from './check.ts';
 import type { Query } from './database.ts';

@@ -1,6 +1,6 @@
 import { AppError, codeOf } from '../../shared/errors.ts';
-import { tombstoneOf } from '../../runs/erase.ts';
-import type { Cleaning, LedgerUpkeep, OnUpkeep } from '../../runs/upkeep.ts';
+import { tombstoneOf } from '../../ledger/erase.ts';
+import type { Cleaning, LedgerUpkeep, OnUpkeep } from '../../ledger/upkeep.ts';
 import type { Database, Query } from './database.ts';
 import { erase, survey } from './erase.ts';
 import { planPrune, prune, readPruned } from './prune.ts';

@@ -1,5 +1,5 @@
-import type { ArchivedEvent, ImportBatch } from '../../runs/archive.ts';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { ArchivedEvent, ImportBatch } from '../../ledger/archive.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import { createChain } from './chain.ts';
 import { refuseWrite, type OpenLedger } from './open.ts';

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import {
   createCollector,
   type Erased,
@@ -7,11 +7,11 @@ import {
   type Progress,
   type VerifyReport,
   type VerifyTask,
-} from '../../runs/verify.ts';
-import type { Pruning } from '../../runs/prune.ts';
-import { beginningOf, checkPruned } from '../../runs/verify-pruned.ts';
-import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun } from '../../runs/verify-projection.ts';
+} from '../../ledger/verify.ts';
+import type { Pruning } from '../../ledger/prune.ts';
+import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
+import { createChainCheck } from '../../ledger/verify-chain.ts';
+import { checkRun } from '../../ledger/verify-projection.ts';
 import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
 import { readPruned } from './prune.ts';

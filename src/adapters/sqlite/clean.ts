@@ -1,4 +1,4 @@
-import type { Cleaning, OnUpkeep } from '../../runs/upkeep.ts';
+import type { Cleaning, OnUpkeep } from '../../ledger/upkeep.ts';
 import type { OpenLedger } from './open.ts';
 
 /**

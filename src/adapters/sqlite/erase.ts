@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { AppError } from '../../shared/errors.ts';
-import type { StoredEvent } from '../../runs/chain.ts';
+import type { StoredEvent } from '../../ledger/chain.ts';
 import {
   callsOf, countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss,
-} from '../../runs/erase.ts'; // prettier-ignore
-import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../runs/upkeep.ts';
-import { rebuild, type PlainValue } from '../../runs/verify-projection.ts';
+} from '../../ledger/erase.ts'; // prettier-ignore
+import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../ledger/upkeep.ts';
+import { rebuild, type PlainValue } from '../../ledger/verify-projection.ts';
 import type { OpenLedger } from './open.ts';
 import { createProjection, projector } from './projection.ts';
 

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { LedgerNotes } from '../../runs/verify.ts';
+import type { LedgerNotes } from '../../ledger/verify.ts';
 
 export interface SyncNotes {
   ledgerId(): string;

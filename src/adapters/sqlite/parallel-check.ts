@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Progress, VerifyReport, VerifyTask } from '../../runs/verify.ts';
+import type { Progress, VerifyReport, VerifyTask } from '../../ledger/verify.ts';
 import type { Division, SoundPiece } from './quick-check.ts';
 import type { Rpc } from './rpc.ts';
 

@@ -1,7 +1,7 @@
+import type { Row } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
-import type { LedgerEvent } from '../../runs/chain.ts';
-import type { Projector, Rebuilt, Row } from '../../runs/verify-projection.ts';
-import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import type { Projector, Rebuilt } from '../../ledger/verify-projection.ts';
+import { applyEvent, type ActionRun, type RunEvent, type LedgerEvent } from '../../runs/action-run.ts';
 import { createChain } from './chain.ts';
 import { storable } from './storable.ts';
 

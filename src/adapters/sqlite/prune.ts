@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { AppError } from '../../shared/errors.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
-import { createTree } from '../../runs/checkpoint-tree.ts';
-import { cutAt, factsOf, parsePruning, type Extent, type Pruning } from '../../runs/prune.ts';
-import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../runs/rollup.ts';
-import type { OnUpkeep, PrunePlan, PruneRequest } from '../../runs/upkeep.ts';
-import type { PrunedLedger } from '../../runs/verify-pruned.ts';
+import { createTree } from '../../ledger/checkpoint-tree.ts';
+import { cutAt, factsOf, parsePruning, type Extent, type Pruning } from '../../ledger/prune.ts';
+import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../ledger/rollup.ts';
+import type { OnUpkeep, PrunePlan, PruneRequest } from '../../ledger/upkeep.ts';
+import type { PrunedLedger } from '../../ledger/verify-pruned.ts';
 import type { OpenLedger } from './open.ts';
 import { createProjection } from './projection.ts';
 import { suspended } from './schema.ts';

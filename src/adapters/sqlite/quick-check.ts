@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
-import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../runs/verify.ts';
-import { soundEvent, valuesErasedBy } from '../../runs/verify-chain.ts';
-import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
-import { checkRun } from '../../runs/verify-projection.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
+import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../ledger/verify.ts';
+import { soundEvent, valuesErasedBy } from '../../ledger/verify-chain.ts';
+import { createLinkCheck, type Link } from '../../ledger/verify-links.ts';
+import { checkRun } from '../../ledger/verify-projection.ts';
 import { checkFile } from './check.ts';
 import { checkTrail } from './check-trail.ts';
 import { readPruned } from './prune.ts';

@@ -1,9 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
-import type { UpkeepProgress } from '../../runs/upkeep.ts';
-import type { Progress, VerifyTask } from '../../runs/verify.ts';
+import type { UpkeepProgress } from '../../ledger/upkeep.ts';
+import type { Progress, VerifyTask } from '../../ledger/verify.ts';
 import { createSyncArchive } from './archive.ts';
-import type { KnownState } from '../../runs/verify.ts';
+import type { KnownState } from '../../ledger/verify.ts';
 import { verify } from './check.ts';
 import { backup } from './backup.ts';
 import { clean } from './clean.ts';

@@ -1,3 +1,4 @@
+import type { AnchorNote, AnchorProblem, VerificationNote } from '../runs/run-ledger.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Pruning } from './prune.ts';
 import type { Frontier } from './checkpoint-tree.ts';
@@ -99,29 +100,6 @@ export interface LedgerNotes {
   verified: { checkpoint: Checkpoint; frontier: Frontier } | null;
   anchor: AnchorNote | null;
   anchor_problem: AnchorProblem | null;
-}
-
-export interface VerificationNote {
-  at: number;
-  result: 'sound' | 'not_provable' | 'tampered';
-  /** All events up to this one were looked at, in this verification or in one that it went on from. */
-  up_to: number;
-  findings: number;
-}
-
-/** The newest checkpoint that was handed out. */
-export interface AnchorNote {
-  at: number;
-  size: number;
-  /** A path, `git:` and a path, or null if it was printed. */
-  place: string | null;
-}
-
-/** Why the newest attempt to write one by itself failed. */
-export interface AnchorProblem {
-  at: number;
-  place: string;
-  says: string;
 }
 
 const MAX_LISTED = 1_000;

@@ -2,7 +2,7 @@ import { AppError } from '../shared/errors.ts';
 import { isObject, type Json, type JsonObject } from '../shared/json.ts';
 import type { Clock } from '../shared/ports.ts';
 import { lossByErased } from './erase.ts';
-import { foldEvent, isOpen, type ActionRun, type ProofElsewhere, type RunEvent } from './action-run.ts';
+import { foldEvent, isOpen, type ActionRun, type ProofElsewhere, type RunEvent } from '../runs/action-run.ts';
 import { BUNDLE_IMPORTED, type BundleEvent, type LedgerArchive } from './archive.ts';
 import { RUNS, type BundleManifest } from './bundle.ts';
 import { checkBundledRun, parseLine, recordOf, runEventOf, type BundledRun } from './bundled-run.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { canonicalJson, isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
-import { foldEvent, type ActionRun, type RunEvent } from './action-run.ts';
+import { foldEvent, type ActionRun, type RunEvent } from '../runs/action-run.ts';
 import type { ArchivedEvent } from './archive.ts';
 import { storedCommitment, storedHash } from './chain.ts';
 import { isIncluded } from './checkpoint-tree.ts';

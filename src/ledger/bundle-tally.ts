@@ -1,4 +1,4 @@
-import type { ActionRun } from './action-run.ts';
+import type { ActionRun } from '../runs/action-run.ts';
 import type { BundleCounts } from './bundle.ts';
 import type { BundledRun } from './bundled-run.ts';
 

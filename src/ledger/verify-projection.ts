@@ -1,10 +1,8 @@
+import type { Cell, Row } from '../runs/row.ts';
 import { isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
-import { foldEvent, type ActionRun, type RunEvent } from './action-run.ts';
+import { foldEvent, type ActionRun, type RunEvent } from '../runs/action-run.ts';
 import type { StoredEvent, StoredValue } from './chain.ts';
 import type { Finding } from './verify.ts';
-
-type Cell = string | number | null;
-export type Row = Record<string, Cell>;
 
 export type PlainValue = Pick<StoredValue, 'name' | 'value'>;
 

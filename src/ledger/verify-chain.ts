@@ -1,9 +1,9 @@
 import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
-import { RUN_EVENT_KINDS } from './action-run.ts';
+import { RUN_EVENT_KINDS } from '../runs/action-run.ts';
 import { PERSON_ERASED, UPKEEP_EVENT_KINDS } from './upkeep.ts';
 import { BUNDLE_IMPORTED } from './archive.ts';
-import { CALLS_RECORDED } from './trail-event.ts';
+import { CALLS_RECORDED } from '../runs/trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
 

@@ -1,17 +1,10 @@
+import type { VerificationNote } from '../runs/run-ledger.ts';
 import type { Clock, Log } from '../shared/ports.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createTree } from './checkpoint-tree.ts';
 import { checkSignature, signCheckpoint, type Checkpoint, type CheckpointKeys } from './checkpoint.ts';
 import { judgePruning, type PruningVerdict } from './verify-pruned.ts';
-import type {
-  Finding,
-  KnownState,
-  LedgerCheck,
-  LedgerNotes,
-  Progress,
-  VerificationNote,
-  VerifyReport,
-} from './verify.ts';
+import type { Finding, KnownState, LedgerCheck, LedgerNotes, Progress, VerifyReport } from './verify.ts';
 
 export interface VerifyPorts {
   check: LedgerCheck;

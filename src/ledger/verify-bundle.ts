@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { ActionRun } from './action-run.ts';
+import type { ActionRun } from '../runs/action-run.ts';
 import {
   isSigned,
   logFile,

@@ -1,5 +1,5 @@
-import type { RunEvent } from './action-run.ts';
-import type { LedgerEvent, StoredEvent, StoredValue } from './chain.ts';
+import type { RunEvent, LedgerEvent } from '../runs/action-run.ts';
+import type { StoredEvent, StoredValue } from './chain.ts';
 
 /** The kind of event that tells where imported runs came from. */
 export const BUNDLE_IMPORTED = 'bundle_imported';

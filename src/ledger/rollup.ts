@@ -1,5 +1,5 @@
 import { sha256 } from '../shared/json.ts';
-import type { ActionRun } from './action-run.ts';
+import type { ActionRun } from '../runs/action-run.ts';
 
 /** What stays of pruned runs: how many of one kind there were on a day, and how long they took. No people. */
 export interface Rollup {
