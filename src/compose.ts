@@ -9,7 +9,7 @@ import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
-import { createSqliteLedger } from './adapters/sqlite/index.ts';
+import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
@@ -18,8 +18,10 @@ import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
+import { createTellings } from './runs/untold.ts';
+import type { LedgerUpkeep } from './ledger/upkeep.ts';
 import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
-import type { VerifyPorts } from './runs/verify-ledger.ts';
+import type { VerifyPorts } from './ledger/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import { AppError } from './shared/errors.ts';
 import { sha256 } from './shared/json.ts';
@@ -40,6 +42,10 @@ export interface App {
   supervisor: Supervisor;
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
+  upkeep: LedgerUpkeep;
+  /** Of a ledger that is a file. */
+  backups: Backups;
+  archive: Records['archive'];
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -77,6 +83,9 @@ export function compose({ config, flags }: ComposeOptions): App {
       clock: systemClock,
       log,
     },
+    upkeep: records.upkeep,
+    backups: createBackups({ home: config.home, worker: LEDGER_WORKER }),
+    archive: records.archive,
     server: {
       services,
       tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
@@ -90,10 +99,12 @@ export function compose({ config, flags }: ComposeOptions): App {
   };
 }
 
+const LEDGER_WORKER = new URL('./ledger-worker.js', import.meta.url);
+
 /** The ledger of this process: one file of its own, or a database that several servers share. */
 function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
   if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
-  return createSqliteLedger({ home, worker: new URL('./ledger-worker.js', import.meta.url) });
+  return createSqliteLedger({ home, worker: LEDGER_WORKER });
 }
 
 /** How old the status may be: a question that assistants ask often, and that decides nothing. */
@@ -184,11 +195,19 @@ function servicesOf({
     log,
   });
   const store = watched(files, redaction);
+  const { ledger, untold } = records;
+  const tellings = createTellings({
+    untold,
+    ledger,
+    processes: supervision.processes,
+    clock: systemClock,
+    log,
+  });
   const start: StartPorts = {
     store,
     executor,
     files: supervision.files,
-    ledger: records.ledger,
+    ledger,
     settings,
     realPath,
     clock: systemClock,
@@ -197,6 +216,7 @@ function servicesOf({
     supervision,
     supervisor,
     detacher,
+    tellings,
     ids: createIds(systemClock),
     host: hostFacts(),
     redaction,
@@ -219,6 +239,12 @@ function servicesOf({
     settings,
     start,
     supervisor,
+    anchoring:
+      config.checkpointEveryMs === null || config.checkpointTo === null
+        ? null
+        : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
+    tellings,
+    retention_ms: config.retentionMs,
     redaction,
     roots: config.workspaceRoots.map(({ path }) => path),
     engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { readCommandLine, type Command, type CommandLine } from './config/command-line.ts';
+import { AppError } from './shared/errors.ts';
 import { didYouMean } from './config/nearest.ts';
 import { HOST_ZONE, type Place } from './config/parsers.ts';
 import { PREFIX, SETTINGS, type Setting, type Values } from './config/settings.ts';
@@ -80,6 +81,9 @@ export function parseConfig(around: Surroundings): Invocation {
     ? { flags: line.flags, env: around.env, envFile: readEnvFile(line.envFile) }
     : { flags: {}, env: {}, envFile: null };
   const { workspaces, timezone, ...values } = readValues(SETTINGS, sources, placeOf(around));
+  if (values.checkpointEveryMs !== null && values.checkpointTo === null) {
+    throw new AppError('configuration', 'POLYCRATE_MCP_CHECKPOINT_EVERY needs POLYCRATE_MCP_CHECKPOINT_TO.');
+  }
   let zone = timezone === HOST_ZONE ? around.timezone : timezone;
   const config: Config = {
     ...values,

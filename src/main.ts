@@ -6,7 +6,7 @@ import { redactText } from './shared/redact/text.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong settings or arguments; commands may have others of their own. */
 async function main(): Promise<number> {
-  const { config, warnings, command, verb, options, flags } = readConfig();
+  const { config, warnings, command, verb, args, options, flags } = readConfig();
   // The doctor has places of its own for what others report on stderr.
   if (command !== 'doctor')
     for (const warning of warnings) process.stderr.write(`polycrate-mcp: ${warning}\n`);
@@ -26,7 +26,7 @@ async function main(): Promise<number> {
     case 'doctor':
       return (await (await import('./commands/doctor.ts')).doctor(app, warnings)) ? 0 : 1;
     case 'ledger':
-      return (await import('./commands/ledger.ts')).ledger(app, { verb: verb as LedgerVerb, options });
+      return (await import('./commands/ledger.ts')).ledger(app, { verb: verb as LedgerVerb, args, options });
     case 'demo':
       await (await import('./commands/demo.ts')).demo(app, (other) => compose({ config: other, flags: [] }));
       return 0;

@@ -1,5 +1,6 @@
-import type { Verification } from '../runs/verify-ledger.ts';
+import type { Verification } from '../ledger/verify-ledger.ts';
 import { cleanLine } from '../shared/clean-text.ts';
+import { count } from './count.ts';
 
 const MAX_SHOWN = 50;
 
@@ -16,6 +17,7 @@ export function asText(verification: Verification): string {
     ...verdict(verification),
     '',
     `Ledger ${ledger}, ${size} events, head ${head.slice(0, 16)}…`,
+    ...pruned(verification),
     ...whatWasChecked(verification),
     ...findings(verification),
     ...erased(verification),
@@ -49,6 +51,15 @@ function whatWasChecked({ checked, from, duration_ms }: Verification): string[] 
   ];
 }
 
+function pruned({ pruning }: Verification): string[] {
+  if (!pruning) return [];
+  const { size, key_id, rollups, before } = pruning;
+  return [
+    `Pruned up to event ${size} (before ${new Date(before).toISOString()}), tree head signed by ${key_id.slice(0, 12)}…, ` +
+      `${count(rollups.runs, 'run')} summed up.`,
+  ];
+}
+
 function findings({ findings: list, findings_total }: Verification): string[] {
   if (findings_total === 0) return [];
   const more = findings_total - Math.min(list.length, MAX_SHOWN);
@@ -68,7 +79,9 @@ function erased({ erased: list, erased_total }: Verification): string[] {
     `Erased, which the chain allows: private values of ${count(erased_total, 'event')}.`,
     ...list
       .slice(0, MAX_SHOWN)
-      .map(({ seq, run_id, names }) => `  - event ${seq} (run ${run_id}): ${names.join(', ')}`),
+      .map(
+        ({ seq, run_id, names }) => `  - event ${seq}${run_id && ` (run ${run_id})`}: ${names.join(', ')}`,
+      ),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ];
 }
@@ -79,8 +92,4 @@ function limits({ result, not_provable }: Verification): string[] {
       ? 'A newer anchor covers more: polycrate-mcp ledger checkpoint --out FILE'
       : 'To make it provable: polycrate-mcp ledger checkpoint --out FILE, keep FILE on another machine, and later run\npolycrate-mcp ledger verify --anchor FILE';
   return ['', 'Cannot be proved:', ...not_provable.map((reason) => `  - ${reason}`), ...advice.split('\n')];
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

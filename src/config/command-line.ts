@@ -1,19 +1,10 @@
 import { parseArgs } from 'node:util';
 import { AppError } from '../shared/errors.ts';
 import { didYouMean } from './nearest.ts';
+import { LEDGER_VERBS, type OwnFlag, type Verb } from './ledger-verbs.ts';
 import { flagOf, SETTINGS } from './settings.ts';
 
-/** A flag of one verb; `value` names what it takes, null: it is a switch. */
-interface OwnFlag {
-  value: string | null;
-  meaning: string;
-}
-
-/** What a command can do, for commands that can do several things. */
-export interface Verb {
-  meaning: string;
-  flags: Readonly<Record<string, OwnFlag>>;
-}
+export type { LedgerVerb } from './ledger-verbs.ts';
 
 interface CommandEntry {
   meaning: string;
@@ -21,28 +12,6 @@ interface CommandEntry {
   /** The first argument is one of these, each with flags of its own. */
   verbs?: Readonly<Record<string, Verb>>;
 }
-
-const LEDGER_VERBS = {
-  verify: {
-    meaning:
-      'Checks every event and table. Ends with 0 sound, 3 tampered, 4 not provable, 1 could not check, 2 wrong usage.',
-    flags: {
-      anchor: { value: 'FILE', meaning: 'A checkpoint that was kept elsewhere: shows a cut or old ledger.' },
-      incremental: { value: null, meaning: 'Goes on from the last verification that found nothing.' },
-      json: { value: null, meaning: 'Prints the result as JSON.' },
-    },
-  },
-  checkpoint: {
-    meaning: 'Verifies what is new and prints a signed checkpoint, to be kept elsewhere as an anchor.',
-    flags: { out: { value: 'FILE', meaning: 'Writes it there; an older anchor in FILE is checked first.' } },
-  },
-  printed: {
-    meaning: 'Names the runs whose output had the secret on stdin. Ends with 0 none, 3 some.',
-    flags: {},
-  },
-} as const satisfies Record<string, Verb>;
-
-export type LedgerVerb = keyof typeof LEDGER_VERBS;
 
 /** What the program can be asked to do; `stdio` is what it does without a command. */
 export const COMMANDS = {
@@ -52,7 +21,11 @@ export const COMMANDS = {
     meaning: 'Checks settings, workspaces, engine and ledger, and says what to mend.',
     arguments: '',
   },
-  ledger: { meaning: 'Proves that the ledger is whole.', arguments: 'VERB', verbs: LEDGER_VERBS },
+  ledger: {
+    meaning: 'Proves that the ledger is whole, and keeps it.',
+    arguments: 'VERB',
+    verbs: LEDGER_VERBS,
+  },
   supervise: {
     meaning: 'Goes on with open runs after their server ended; the server starts it.',
     arguments: '[ARGS]',
@@ -118,7 +91,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
   for (const token of tokens) {
     if (token.kind === 'positional') words.push(token.value);
     if (token.kind !== 'option') continue;
-    (isOwn(token.name) ? options : given)[token.name] = valueOf(token);
+    const target = isOwn(token.name) ? options : given;
+    const before = OWN_FLAGS[token.name]?.many ? target[token.name] : undefined;
+    target[token.name] = before === undefined ? valueOf(token) : `${before}\n${valueOf(token)}`;
   }
   const { 'env-file': envFile = null, help, version, ...flags } = given;
   const plain = { args: words.slice(1), verb: null, options: {}, flags, envFile };
@@ -193,10 +168,16 @@ function verbOf({ command, verbs, args: [verb, ...args], options }: VerbParts): 
       verb === undefined
         ? `${command} needs to be told what to do: ${valid.join(' or ')}.`
         : `"${verb}" is nothing that ${command} can do.${didYouMean(verb, valid)}`;
-    throw new AppError('configuration', problem, { valid, next: 'polycrate-mcp --help lists it.' });
+    throw new AppError('configuration', problem, {
+      valid,
+      next: `polycrate-mcp ${command} takes ${valid.join(', ')}; --help explains them.`,
+    });
   }
   refuseOptions(`${command} ${verb}`, options, entry.flags);
-  refuseArguments(`${command} ${verb}`, args);
+  if (entry.argument === undefined) refuseArguments(`${command} ${verb}`, args);
+  else if (args.length !== 1) {
+    throw new AppError('configuration', `${command} ${verb} takes exactly one ${entry.argument}.`);
+  }
   return { verb, args };
 }
 

@@ -72,7 +72,7 @@ export const bytes = z
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `90s`, `30m`, `2h`, `1h30m`, `7d`. In milliseconds. */
-export const duration = z
+export const period = z
   .string()
   .regex(/^\s*(\d{1,6}[smhd])+\s*$/, 'is not a duration')
   .transform((value) =>
@@ -81,7 +81,10 @@ export const duration = z
       0,
     ),
   )
-  .refine((ms) => ms > 0, 'must be above 0')
+  .refine((ms) => ms > 0, 'must be above 0');
+
+/** The same for what a timer waits for. */
+export const duration = period
   // Timers of Node.js overflow at 24.8 days and then fire at once.
   .refine((ms) => ms <= 24 * UNIT_MS['d']!, 'is longer than 24 days');
 
@@ -121,6 +124,16 @@ export const path = ({ home, cwd }: Place): z.ZodType<string, string> =>
       'names the home folder of another user, which is not looked up',
     )
     .transform((value) => resolve(cwd, value.startsWith('~') ? join(home, value.slice(1)) : value));
+
+/** A path, or `git:` and a path. */
+export const anchorPlace = (place: Place): z.ZodType<string, string> =>
+  z.string().transform((value, context): string => {
+    const [, git = '', rest = ''] = /^\s*(git:)?(.*)$/s.exec(value) ?? [];
+    const { success, data, error } = path(place).safeParse(rest);
+    if (success) return `${git}${data}`;
+    context.addIssue({ code: 'custom', message: error.issues[0]?.message ?? 'is no path' });
+    return z.NEVER;
+  });
 
 export const paths = (place: Place): z.ZodType<string[], string> =>
   list(place.delimiter).pipe(z.array(path(place)));

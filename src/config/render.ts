@@ -1,4 +1,5 @@
-import { COMMANDS, type Verb } from './command-line.ts';
+import { COMMANDS } from './command-line.ts';
+import type { Verb } from './ledger-verbs.ts';
 import { flagOf, SETTINGS, type Setting } from './settings.ts';
 
 const ENTRIES: readonly Setting[] = Object.values(SETTINGS);
@@ -62,8 +63,8 @@ export function helpText(): string {
 }
 
 function verbLines(command: string, verbs: Readonly<Record<string, Verb>>): string[] {
-  return Object.entries(verbs).flatMap(([verb, { meaning, flags }]) => [
-    line(`${command} ${verb}`, meaning),
+  return Object.entries(verbs).flatMap(([verb, { meaning, argument, flags }]) => [
+    line([command, verb, argument].join(' ').trim(), meaning),
     ...Object.entries(flags).map(([flag, { value, meaning: about }]) =>
       line(`  --${flag}${value === null ? '' : ` ${value}`}`, about),
     ),

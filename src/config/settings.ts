@@ -58,6 +58,28 @@ export const SETTINGS = {
     unset: '`checkpoint-key.pem` in the data folder, created when first needed',
     schema: read.path,
   }),
+  retentionMs: setting({
+    variable: 'POLYCRATE_MCP_RETENTION',
+    meaning:
+      'How long everything is kept: what `ledger prune` takes out without `--before`. A server prunes nothing by itself; `get_status` and `doctor` say when it is due.',
+    form: 'a duration such as `730d`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.period),
+  }),
+  checkpointEveryMs: setting({
+    variable: 'POLYCRATE_MCP_CHECKPOINT_EVERY',
+    meaning: 'How old the newest checkpoint may get before a server that is used writes another one.',
+    form: 'a duration such as `1d`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.duration),
+  }),
+  checkpointTo: setting({
+    variable: 'POLYCRATE_MCP_CHECKPOINT_TO',
+    meaning: 'Where those checkpoints go; best where nobody who can write the ledger can write.',
+    form: 'a file, a folder, or `git:REPOSITORY` for git notes',
+    fallback: null,
+    schema: read.anchorPlace,
+  }),
   databaseUrl: setting({
     variable: 'POLYCRATE_MCP_DATABASE_URL',
     meaning:

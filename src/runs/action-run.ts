@@ -1,5 +1,4 @@
 import type { JsonObject, Json } from '../shared/json.ts';
-import type { LedgerEvent } from './chain.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { LogGap } from './run-log.ts';
 
@@ -106,7 +105,17 @@ export interface ActionRun {
   } | null;
   api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
   source: RunSource;
-  evidence: { authenticated: string[]; claimed: string[] };
+  /** `elsewhere`: the run was imported, and its own events and their proof lie in that ledger. */
+  evidence: { authenticated: string[]; claimed: string[]; elsewhere?: ProofElsewhere };
+}
+
+/** The checkpoint of another ledger that an imported run was proved under, and the digest of the bundle. */
+export interface ProofElsewhere {
+  ledger: string;
+  size: number;
+  root: string;
+  key_id: string;
+  bundle: string;
 }
 
 export const RUN_EVENT_KINDS = [
@@ -116,8 +125,20 @@ export const RUN_EVENT_KINDS = [
   'run_cancel_requested',
   'run_finished',
   'run_alias_added',
+  'run_imported', // a closed run of another ledger, whole
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
+
+/** What is handed to a ledger to be chained; an event that is not about a run has the empty `run_id`. */
+export interface LedgerEvent {
+  kind: string;
+  run_id: string;
+  at: number;
+  /** Stored as they are. */
+  facts: JsonObject;
+  /** About or typed by a person: enters the canonical bytes only as salted commitments, so that it can be erased. */
+  private: JsonObject;
+}
 
 /** Facts and private values are a patch of the record: member names are its fields, dots reach into nested ones. */
 export interface RunEvent extends LedgerEvent {
@@ -130,7 +151,8 @@ export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
 
 /** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
 export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  return foldEvent(structuredClone(run), event);
+  // The event too: a private member that reaches into an object of `facts` must not be written there.
+  return foldEvent(structuredClone(run), structuredClone(event));
 }
 
 /** The same in place, for who owns record and event. A closed record takes nothing but aliases. */
@@ -159,7 +181,8 @@ function setPath(target: JsonObject, path: readonly string[], value: Json): void
   }
   // Own members only: stored text must not reach a prototype.
   const nested = Object.hasOwn(target, head) ? target[head] : null;
-  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? nested : {};
+  // A copy: what is nested in the record may still be the event's own, and must not be written into its facts.
+  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? { ...nested } : {};
   target[head] = next;
   setPath(next, rest, value);
 }

@@ -7,14 +7,14 @@ import { LEASE_MS } from './supervision.ts';
 interface IntentParts {
   request: StartRequest;
   plan: Plan;
-  idempotency: IntentRequest['idempotency'];
+  sameness: Pick<IntentRequest, 'idempotency' | 'untold'>;
   consent: Consent | null;
 }
 
 /** The intent: the whole initial record, with the lease of the process that will launch it. */
 export function intentOf(
   ports: StartPorts,
-  { request, plan, idempotency, consent }: IntentParts,
+  { request, plan, sameness, consent }: IntentParts,
 ): IntentRequest {
   const now = ports.clock.now();
   const run_id = ports.ids.next();
@@ -24,7 +24,11 @@ export function intentOf(
       run_id,
       at: now,
       facts: requestedFacts(ports, { run_id, now, request, plan, approved: consent !== null }),
-      private: requestedBy(ports, request, consent && { ...consent, at: now }),
+      private: {
+        ...requestedBy(ports, request, consent && { ...consent, at: now }),
+        // Usually below somebody's home folder, whose name is theirs.
+        workspace_path: plan.workspace.path,
+      },
     },
     lease: {
       run_id,
@@ -35,7 +39,7 @@ export function intentOf(
       expires_at: now + LEASE_MS,
       timeout_ms: plan.timeout_ms,
     },
-    idempotency,
+    ...sameness,
     exclusive: request.allow_concurrent !== true,
     burn: consent && { nonce: consent.nonce, expires_at: consent.expires_at },
     calls: null,
@@ -78,7 +82,6 @@ function requestedFacts(
     kind: 'action',
     organization: workspace.organization,
     workspace: workspace.name,
-    workspace_path: workspace.path,
     environment: workspace.environment && { ...workspace.environment },
     workspace_commit: null,
     workspace_dirty: null,

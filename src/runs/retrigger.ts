@@ -10,7 +10,14 @@ export type RetriggerMode = 'pinned' | 'current';
 
 export interface RetriggerRequest extends Pick<
   StartRequest,
-  'reason' | 'idempotency_key' | 'plan_digest' | 'timeout_seconds' | 'caller' | 'consent' | 'entry'
+  | 'reason'
+  | 'idempotency_key'
+  | 'plan_digest'
+  | 'timeout_seconds'
+  | 'caller'
+  | 'consent'
+  | 'telling'
+  | 'entry'
 > {
   run_id: string;
   mode: RetriggerMode;
@@ -43,10 +50,10 @@ export async function retriggerRun(
       },
     );
   }
-  const { reason, idempotency_key, plan_digest, timeout_seconds, caller, consent, entry } = request;
+  const { reason, idempotency_key, plan_digest, timeout_seconds, caller, consent, telling, entry } = request;
   const start = await startRun(ports, {
     ...target,
-    ...{ reason, idempotency_key, plan_digest, timeout_seconds, caller, consent, entry },
+    ...{ reason, idempotency_key, plan_digest, timeout_seconds, caller, consent, telling, entry },
     trigger: 'retrigger',
     retrigger_of: run.id,
   });

@@ -2,7 +2,6 @@ import type { ProcessIdentity } from '../shared/ports.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { CallsEvent } from './trail-event.ts';
-import type { AnchorNote, VerificationNote } from './verify.ts';
 
 /** The right and the duty to supervise one run. The fence grows with every taker; stale ones cannot write. */
 export interface Lease {
@@ -30,6 +29,8 @@ export interface IntentRequest {
   event: RunEvent;
   lease: Omit<Lease, 'fence' | 'cancel_requested'>;
   idempotency: { scope: string; key: string; arguments_digest: string; valid_ms: number } | null;
+  /** Without such a key: the call that this is, until `teller` has told its caller the run's id (untold.ts). */
+  untold: { call: string; teller: ProcessIdentity; valid_ms: number } | null;
   /** Refuse while another run of the same block in the same workspace is open. */
   exclusive: boolean;
   /** Single-use mark of a human's answer: burnt in the same transaction, refused if it was burnt before. */
@@ -48,6 +49,29 @@ export type Intent =
 /** What an idempotency key that was seen before stands for. */
 export type Replay = Extract<Intent, { outcome: 'replayed' | 'key_reused' }>;
 
+export interface VerificationNote {
+  at: number;
+  result: 'sound' | 'not_provable' | 'tampered';
+  /** All events up to this one were looked at, in this verification or in one that it went on from. */
+  up_to: number;
+  findings: number;
+}
+
+/** The newest checkpoint that was handed out. */
+export interface AnchorNote {
+  at: number;
+  size: number;
+  /** A path, `git:` and a path, or null if it was printed. */
+  place: string | null;
+}
+
+/** Why the newest attempt to write one by itself failed. */
+export interface AnchorProblem {
+  at: number;
+  place: string;
+  says: string;
+}
+
 export interface LedgerStatus {
   /** Random, the same for the whole life of the ledger. */
   id: string;
@@ -57,6 +81,8 @@ export interface LedgerStatus {
   runs: { total: number; open: number };
   events: number;
   newest_at: number | null;
+  /** Of the first event that is there. */
+  oldest_at: number | null;
   schema: number;
   /** False: this version may read but not launch, because the ledger was written by a newer one. */
   writable: boolean;
@@ -64,6 +90,7 @@ export interface LedgerStatus {
   /** The last verification, and the newest checkpoint that was handed out to be kept elsewhere. */
   verification: VerificationNote | null;
   anchor: AnchorNote | null;
+  anchor_problem: AnchorProblem | null;
 }
 
 /** Where a run stands in the chain. */

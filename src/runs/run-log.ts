@@ -60,4 +60,10 @@ export interface RunLogs {
   open(run_id: string, options: { replay: boolean; clean: CleanOutput }): Promise<RunLogWriter>;
   /** Null: no log of this run is stored. */
   read(run_id: string, query: LogQuery): Promise<LogSlice | null>;
+  /** Runs of which there is a log. */
+  ids(): Promise<string[]>;
+  /** Deletes what is stored of a run's log. False: there was nothing. */
+  remove(run_id: string): Promise<boolean>;
+  /** The bytes that the recorded digest is of, as they are stored; nothing if there is no log. */
+  bytes(run_id: string): AsyncIterable<Uint8Array>;
 }

@@ -9,10 +9,11 @@ import type { ActionRun, Principal, RunTrigger } from './action-run.ts';
 import { storeEnd } from './finish.ts';
 import { intentOf } from './intent.ts';
 import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
-import type { Intent, IntentRequest, LeaseGuard } from './run-ledger.ts';
+import type { Intent, IntentRequest, LeaseGuard, Replay } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
 import type { CallEntry } from './trail.ts';
 import type { Supervisor } from './supervisor.ts';
+import { UNTOLD_MS, type Telling, type Tellings } from './untold.ts';
 
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
 
@@ -37,6 +38,7 @@ export interface StartRequest extends Target {
   allow_concurrent?: boolean | undefined;
   caller: Caller;
   consent: Consent | null;
+  telling: Telling;
   /** The call that asks for it, recorded together with the intent. */
   entry: CallEntry;
   trigger: Extract<RunTrigger, 'mcp' | 'retrigger'>;
@@ -48,6 +50,7 @@ export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock'
   supervision: SupervisionPorts;
   supervisor: Supervisor;
   detacher: Detacher;
+  tellings: Pick<Tellings, 'claim'>;
   ids: Ids;
   host: HostFacts;
   redaction: Pick<Redaction, 'text'>;
@@ -65,9 +68,9 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
   const redactions = await redactionsOf(ports, plan);
   const { reason } = asked;
   const request = { ...asked, reason: reason === undefined ? reason : ports.redaction.text(reason) };
-  const idempotency = idempotencyOf(request, plan);
-  const earlier = idempotency && (await ports.supervision.ledger.replay(idempotency, ports.clock.now()));
-  if (earlier) return settled(earlier);
+  const sameness = samenessOf(ports, request, plan);
+  const earlier = await earlierRun(ports, sameness);
+  if (earlier) return told(request, sameness, settled(earlier));
   refuseUnlessSame(plan, request.plan_digest);
   if (decision.decision === 'deny') {
     throw new AppError('refused', `not run (${decision.rule}): ${decision.why}`, {
@@ -79,7 +82,7 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
     return { outcome: 'approval_needed', plan, decision };
   }
   const consent = decision.decision === 'approve' ? request.consent : null;
-  const intent = intentOf(ports, { request, plan, idempotency, consent });
+  const intent = intentOf(ports, { request, plan, sameness, consent });
   const store = (): Promise<Intent> =>
     request.entry.launch(intent, (whole) => ports.supervision.ledger.request(whole));
   let stored = await store();
@@ -88,16 +91,43 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
     stored = await store();
   }
   if (stored.outcome !== 'stored') return settled(stored);
+  const started = told(request, sameness, { outcome: 'started', run: stored.run });
   await launch(ports, { plan, redactions, guard: { run_id: stored.run.id, fence: stored.fence } });
-  return { outcome: 'started', run: stored.run };
+  return started;
 }
 
-function idempotencyOf(request: StartRequest, plan: Plan): IntentRequest['idempotency'] {
-  if (request.idempotency_key === undefined) return null;
+/** What makes two calls the same one: an idempotency key, or all of principal, workspace and arguments. */
+type Sameness = Pick<IntentRequest, 'idempotency' | 'untold'>;
+
+function samenessOf(ports: StartPorts, request: StartRequest, plan: Plan): Sameness {
+  const { scope, arguments_digest } = identityOf(request, plan);
+  const key = request.idempotency_key;
+  if (key !== undefined) {
+    return { idempotency: { scope, key, arguments_digest, valid_ms: IDEMPOTENCY_MS }, untold: null };
+  }
+  const call = sha256(canonicalJson({ scope, arguments_digest }));
+  return { idempotency: null, untold: { call, teller: ports.processes.self(), valid_ms: UNTOLD_MS } };
+}
+
+async function earlierRun(ports: StartPorts, { idempotency, untold }: Sameness): Promise<Replay | null> {
+  if (idempotency) return await ports.supervision.ledger.replay(idempotency, ports.clock.now());
+  return untold && (await ports.tellings.claim(untold.call));
+}
+
+/** Without a key, it counts whether the caller gets to know the run. */
+function told<S extends Start & { run: ActionRun }>(
+  { telling }: StartRequest,
+  { untold }: Sameness,
+  start: S,
+): S {
+  if (untold) telling.of({ run_id: start.run.id, at: start.run.requested_at });
+  return start;
+}
+
+function identityOf(request: StartRequest, plan: Plan): { scope: string; arguments_digest: string } {
   const { reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of } = request;
   return {
     scope: `${request.caller.principal.kind}:${request.caller.principal.subject}@${addressOf(plan.workspace)}`,
-    key: request.idempotency_key,
     arguments_digest: sha256(
       canonicalJson({
         block: plan.block.name,
@@ -105,7 +135,6 @@ function idempotencyOf(request: StartRequest, plan: Plan): IntentRequest['idempo
         ...{ reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of },
       }),
     ),
-    valid_ms: IDEMPOTENCY_MS,
   };
 }
 
@@ -122,7 +151,7 @@ function refuseUnlessSame(plan: Plan, expected: string | undefined): void {
 }
 
 /** Turns what the ledger decided into the caller's answer. */
-function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Start {
+function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Extract<Start, { outcome: 'replayed' }> {
   switch (intent.outcome) {
     case 'replayed':
       return intent;

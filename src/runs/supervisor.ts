@@ -52,7 +52,8 @@ export function createSupervisor(ports: SupervisionPorts): Supervisor {
       await ports.watch.changed(LOOK_MS);
       try {
         const now = ports.clock.now();
-        const due = now - renewed > LEASE_MS / 4;
+        // Also after the clock was set back, or another host would find the lease expired.
+        const due = Math.abs(now - renewed) > LEASE_MS / 4;
         const leases = due ? await ports.leases.renew(owner, now + LEASE_MS) : await ports.leases.list();
         if (due) renewed = now;
         for (const { run } of runs.values()) attendTo(ports, run, leases);

@@ -19,11 +19,14 @@ export function storedArguments(given: Json, redact: (text: string) => string): 
 export function shortened(value: Json, characters: number, clean = (text: string): string => text): Json {
   let left = characters;
   const cut = (text: string): string => {
-    const kept = clean(text.slice(0, 2 * LONGEST)).slice(0, Math.max(0, Math.min(left, LONGEST)));
+    const read = clean(text.slice(0, 2 * LONGEST));
+    // A secret that the reading ended within is not known as one, and what was masked before it moves it forward.
+    const sure = text.length > 2 * LONGEST ? read.length - LONGEST : read.length;
+    const kept = read.slice(0, Math.max(0, Math.min(left, LONGEST, sure)));
     left -= kept.length;
-    const gone = text.length - kept.length;
-    return text.length > 2 * LONGEST || kept.length < clean(text).length ? `${kept}… (${gone} more characters)` : kept;
-  }; // prettier-ignore
+    if (text.length <= 2 * LONGEST && kept.length === read.length) return kept;
+    return `${kept}… (${text.length - kept.length} more characters)`;
+  };
   const shorten = (part: Json, depth: number): Json => {
     if (typeof part === 'string') return cut(part);
     if (typeof part !== 'object' || part === null) {

@@ -1,8 +1,7 @@
+import type { Row } from './row.ts';
 import { canonicalJson, isObject, keyedDigest, type Json, type JsonObject } from '../shared/json.ts';
-import type { Principal } from './action-run.ts';
-import type { LedgerEvent } from './chain.ts';
+import type { Principal, LedgerEvent } from './action-run.ts';
 import { storedArguments } from './trail-arguments.ts';
-import type { Row } from './verify-projection.ts';
 
 /** The one kind of event that is about calls and not about a run. */
 export const CALLS_RECORDED = 'calls_recorded';

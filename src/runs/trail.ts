@@ -140,7 +140,8 @@ export function createCallRecorder(ports: TrailPorts): CallRecorder {
           recorded = true;
           buffer.add(entry(how));
           // While the ledger is known to be in trouble nobody waits for it once more.
-          if (!reads && problem === null && how.code !== 'ledger_unavailable') await flush();
+          if (problem !== null || how.code === 'ledger_unavailable') plan();
+          else if (!reads) await flush();
           else if (buffer.full()) void flush();
           else plan();
         },

@@ -1,5 +1,6 @@
 import { AppError } from '../shared/errors.ts';
 import type { Clock } from '../shared/ports.ts';
+import { startStopwatch } from '../shared/stopwatch.ts';
 import { isOpen, type ActionRun } from './action-run.ts';
 import type { LedgerWatch, RunLedger } from './run-ledger.ts';
 
@@ -29,18 +30,17 @@ export async function findRun(ledger: Pick<RunLedger, 'find'>, id: string): Prom
 
 /** Waits until the run is closed, whichever process supervises it; ending the wait never ends the run. */
 export async function waitForRun(ports: WaitPorts, id: string, options: WaitOptions): Promise<ActionRun> {
-  const began = ports.clock.now();
-  const deadline = began + options.wait_ms;
+  const waited = startStopwatch(ports.clock);
   let told = { status: '', at: 0 };
   for (;;) {
     const run = await findRun(ports.ledger, id);
-    const now = ports.clock.now();
-    if (!isOpen(run) || now >= deadline || options.signal.aborted) return run;
+    const now = waited();
+    if (!isOpen(run) || now >= options.wait_ms || options.signal.aborted) return run;
     // Other runs of the ledger wake this wait as well, and are no progress of this one.
     if (run.status !== told.status || now - told.at >= PROGRESS_MS) {
       told = { status: run.status, at: now };
-      options.onProgress?.(run, now - began);
+      options.onProgress?.(run, now);
     }
-    await ports.watch.changed(Math.min(deadline - now, PROGRESS_MS), options.signal);
+    await ports.watch.changed(Math.min(options.wait_ms - now, PROGRESS_MS), options.signal);
   }
 }

@@ -5,7 +5,7 @@ Words: a workspace holds blocks, a block has actions, one execution of an action
 
 To run something: list_blocks, then plan_action (shows hosts, image, warnings and whether a human must approve), then run_action with the plan's digest as plan_digest and an idempotency_key of your own. Repeat with the same key when you are unsure whether it started: it never starts twice. A run goes on when you stop waiting or the connection ends: wait_for_action_run while finished is false. On failure read_action_run_log with failed_task_only: true. retrigger_action_run repeats a past run and refuses when its definition changed.
 
-To answer a question about the past: search_action_runs (who, what, where, when; exact totals) and get_action_run. Cite run ids. Say what coverage and excluded say: history holds what was recorded, and status "unknown" is not success.
+To answer a question about the past: search_action_runs (who, what, where, when; exact totals) and get_action_run. search_trail tells what assistants asked, were refused and had approved. Cite run ids. Say what coverage and excluded say: history holds what was recorded, and status "unknown" is not success.
 
 A human approves runs where the policy asks for it; you cannot approve in their place. If a call is refused, the error names the rule, what is valid and what to call next.
 

@@ -110,13 +110,17 @@ async function callTool(
   parts.onFirstCall();
   const caller = callerOf(server, ctx, parts.principal);
   const { recorder, redaction } = parts.services;
+  const telling = parts.services.tellings.open(ctx.mcpReq.signal);
   try {
     const result = await recordCall(recorder, { tool: tool.name, given: args, caller }, (entry) =>
-      runTool(parts, server, { tool, args, ctx, caller, entry }),
+      runTool(parts, server, { tool, args, ctx, caller, entry, telling }),
     );
     if ('question' in result) return result.question;
+    // The library writes the answer before it gives the event loop back.
+    setImmediate(() => telling.told());
     return answer(redaction, result.data, warningOf(recorder.standing()));
   } catch (error) {
+    telling.vanished();
     const warning = warningOf(recorder.standing());
     if (error instanceof AppError) return failure(redaction, error, warning);
     parts.log('error', 'a call failed unexpectedly', {
@@ -133,7 +137,7 @@ type Result = { data: object } | { question: InputRequiredResult };
 async function runTool(
   { services, approvals, principal }: ConnectionParts,
   server: McpServer,
-  { tool, args, ctx, caller, entry }: Call & Pick<ToolCall, 'caller' | 'entry'>,
+  { tool, args, ctx, caller, entry, telling }: Call & Pick<ToolCall, 'caller' | 'entry' | 'telling'>,
 ): Promise<Done<Result>> {
   const input: object = checkInput(tool, args);
   const call = { tool: tool.name, input };
@@ -143,6 +147,7 @@ async function runTool(
     progress: progressOf(ctx, services.redaction),
     consent: consentOf(ctx, call, principal.display),
     entry,
+    telling,
   });
   if (!isApprovalNeeded(data)) {
     return { value: { data }, outcome: 'answered', run_id: runIdOf(data), reads: tool.effect === 'reads' };

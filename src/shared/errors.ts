@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'engine_unavailable' // no container engine, or it went away
   | 'launch_failed' // the engine or the host could not start it
   | 'ledger_unavailable' // the record cannot be stored, hence nothing runs
+  | 'tampered' // stored history is not what was signed
   | 'lease_lost' // another process supervises this run now
   | 'configuration' // the operator's settings are wrong
   | 'internal';

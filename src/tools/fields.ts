@@ -17,7 +17,9 @@ export const idempotencyKey = z
   .string()
   .min(1)
   .max(200)
-  .describe('Same key and arguments within 24 h return the first run instead of starting another')
+  .describe(
+    'Same key and arguments within 24 h return the first run instead of starting another; without a key, an identical call within 10 min of one that got no answer does',
+  )
   .optional();
 export const planDigest = name
   .describe('digest of plan_action: refuse if what would run has changed')

@@ -35,6 +35,7 @@ export const getActionRun = defineTool({
       proof: {
         source: run.source,
         evidence: run.evidence,
+        elsewhere: run.evidence?.elsewhere ?? null,
         log_sha256: run.log?.sha256 ?? null,
         ...chainOf(await ledger.proof(run.id)),
       },

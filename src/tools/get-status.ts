@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { EngineStatus } from '../runs/executor.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
-import type { AnchorNote } from '../runs/verify.ts';
+import type { LedgerStatus, AnchorNote, AnchorProblem } from '../runs/run-ledger.ts';
 import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
@@ -31,7 +31,7 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, verification, anchor, ...stored } = ledger;
+    const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
     return {
       server: {
         name: 'polycrate-mcp',
@@ -48,9 +48,12 @@ export const getStatus = defineTool({
       ledger: {
         ...stored,
         newest: iso(newest_at),
+        oldest: iso(oldest_at),
+        pruning_due: pruningDue(ledger, services),
         verification: verifiedOf(verification),
         trail: trailOf(services.recorder.standing()),
         outside_anchor: anchorOf(anchor, services.clock.now()),
+        checkpoint_timer: timerOf(services.anchoring, anchor_problem),
       },
       sources: coverage(ledger),
       policy: policyOf(services),
@@ -64,6 +67,11 @@ function executorOf(kind: string, engine: EngineStatus): Record<string, unknown>
   return available ? { kind, available, endpoint, version } : { kind, available, problem, tried };
 }
 
+/** Null: everything is kept. An operator prunes, never the server. */
+function pruningDue({ oldest_at }: LedgerStatus, { retention_ms, clock }: Services): boolean | null {
+  return retention_ms === null ? null : oldest_at !== null && oldest_at < clock.now() - retention_ms;
+}
+
 function trailOf({ recording, problem }: TrailStanding): string {
   if (!recording) return 'off: calls are not recorded (POLYCRATE_MCP_TRAIL)';
   return problem === null ? 'on' : `waiting: ${problem}`;
@@ -72,8 +80,18 @@ function trailOf({ recording, problem }: TrailStanding): string {
 /** The newest checkpoint that was handed out to be kept elsewhere. */
 function anchorOf(anchor: AnchorNote | null, now: number): Record<string, unknown> | null {
   if (!anchor) return null;
-  const { at, size, file } = anchor;
-  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, file };
+  const { at, size, place } = anchor;
+  return { at: iso(at), age_seconds: Math.max(0, Math.round((now - at) / 1000)), up_to_event: size, place };
+}
+
+/** What writes checkpoints by itself, and why the newest attempt failed if it did. */
+function timerOf(
+  anchoring: Services['anchoring'],
+  problem: AnchorProblem | null,
+): Record<string, unknown> | null {
+  if (!anchoring) return null;
+  const { every_ms, place } = anchoring;
+  return { every_seconds: every_ms / 1000, place, problem: problem && { ...problem, at: iso(problem.at) } };
 }
 
 function policyOf({ settings }: Services): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { VerificationNote } from '../runs/verify.ts';
+import type { VerificationNote } from '../runs/run-ledger.ts';
 import { isOpen, type ActionRun } from '../runs/action-run.ts';
 
 /** Epoch milliseconds as ISO 8601 UTC. */
@@ -27,13 +27,14 @@ export function leanRun(run: ActionRun): Record<string, unknown> {
     block_version: run.block_version,
     action: run.action,
     user: userOf(run),
-    host: run.hostname,
+    // Erased fields are missing.
+    host: run.hostname ?? null,
     source: run.source,
   };
 }
 
 export function userOf(run: ActionRun): string | null {
-  return run.principal?.display ?? run.os_user;
+  return run.principal?.display ?? run.os_user ?? null;
 }
 
 type LeanRun = ReturnType<typeof leanRun> & { id: string; status: string; exit_code: number | null };

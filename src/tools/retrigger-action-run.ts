@@ -25,8 +25,8 @@ export const retriggerActionRun = defineTool({
   }),
   output: z.object({ ...runOutput, drift: field.openObjects }),
   async run(services, { wait_seconds, ...request }, call) {
-    const { caller, consent, entry } = call;
-    const start = await retriggerRun(services.start, { ...request, caller, consent, entry });
+    const { caller, consent, telling, entry } = call;
+    const start = await retriggerRun(services.start, { ...request, caller, consent, telling, entry });
     if (start.outcome === 'approval_needed') return { ask: start };
     const outcome = await outcomeOf(services, start, { call, wait_seconds });
     return { ...outcome, drift: start.drift.map((entry) => ({ ...entry })) };

@@ -35,8 +35,15 @@ export const runAction = defineTool({
   }),
   output: z.object(runOutput),
   async run(services, { wait_seconds, ...request }, call) {
-    const { caller, consent, entry } = call;
-    const start = await startRun(services.start, { ...request, caller, consent, entry, trigger: 'mcp' });
+    const { caller, consent, telling, entry } = call;
+    const start = await startRun(services.start, {
+      ...request,
+      caller,
+      consent,
+      telling,
+      entry,
+      trigger: 'mcp',
+    });
     if (start.outcome === 'approval_needed') return { ask: start };
     return outcomeOf(services, start, { call, wait_seconds });
   },

@@ -6,6 +6,7 @@ import type { LedgerStatus, LedgerWatch, RunLeases, RunLedger } from '../runs/ru
 import type { RunLogs } from '../runs/run-log.ts';
 import type { StartPorts } from '../runs/start.ts';
 import type { Supervisor } from '../runs/supervisor.ts';
+import type { Tellings } from '../runs/untold.ts';
 import type { CallRecorder } from '../runs/trail.ts';
 import type { Clock } from '../shared/ports.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
@@ -31,6 +32,11 @@ export interface Services {
   settings: RunSettings;
   start: StartPorts;
   supervisor: Supervisor;
+  /** Checkpoints that are written by themselves; null: none are. */
+  anchoring: { every_ms: number; place: string } | null;
+  tellings: Tellings;
+  /** How long everything is kept; null: for ever. */
+  retention_ms: number | null;
   redaction: Redaction;
   /** Folders that are searched for workspaces. */
   roots: readonly string[];

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Plan } from '../actions/plan.ts';
 import type { Decision } from '../actions/policy.ts';
 import type { Caller, Consent } from '../runs/start.ts';
+import type { Telling } from '../runs/untold.ts';
 import type { CallEntry } from '../runs/trail.ts';
 import type { Services } from './services.ts';
 
@@ -15,6 +16,7 @@ export interface ToolCall {
   /** Set only if the client asked for progress. */
   progress: ((message: string, elapsed_ms: number) => void) | undefined;
   consent: Consent | null;
+  telling: Telling;
   /** How the call is recorded; a launch goes through it. */
   entry: CallEntry;
 }

@@ -1,19 +1,23 @@
 // Measures against bars, as ratios of interleaved pairs: other work on the machine slows both sides.
-// `npm run bench -- --only NAME` measures one of: cold-start, calls, short-run, big-log, many-runs, verify.
+// `npm run bench -- --only NAME` measures one of: cold-start, calls, trail, short-run, big-log, many-runs, append, verify.
 // `--runs N` is the size of the ledger that `verify` reads.
 import { parseArgs } from 'node:util';
+import { append } from './append.mjs';
 import { calls } from './calls.mjs';
 import { coldStart } from './cold-start.mjs';
 import { bigLog, manyRuns, shortRun } from './containers.mjs';
+import { trail } from './trail.mjs';
 import { verify } from './verify.mjs';
 import { makeWorld, missingEngine } from './world.mjs';
 
 const BENCHES = {
   'cold-start': { measure: coldStart },
   calls: { measure: calls },
+  trail: { measure: trail },
   'short-run': { measure: shortRun, engine: true },
   'big-log': { measure: bigLog, engine: true },
   'many-runs': { measure: manyRuns, engine: true },
+  append: { measure: append },
   verify: { measure: verify },
 };
 

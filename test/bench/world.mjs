@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 
 const ROOT = new URL('../../', import.meta.url);
-export const MAIN = new URL('dist/main.js', ROOT).pathname;
+const DIST = new URL('dist/', ROOT).pathname;
+export const MAIN = join(DIST, 'main.js');
 export const ECHO = new URL('echo-server.mjs', import.meta.url).pathname;
 export const EVERYTHING = new URL('node_modules/@modelcontextprotocol/server-everything/dist/index.js', ROOT)
   .pathname;
@@ -81,17 +82,22 @@ export async function bulkLedger(world, count) {
   fill(world.home, count);
 }
 
+export function appendParts(world) {
+  return bundled(world, 'append-ledger');
+}
+
 /** A module of the tests' support, in TypeScript, with the product's own parts in it. */
 async function bundled(world, name) {
   const source = new URL(`test/support/${name}.ts`, ROOT);
-  const outfile = join(world.folder, `${name}.mjs`);
+  // Beside the product, so that packages which stay outside of a bundle are found.
+  const outfile = join(DIST, `bench-${name}.mjs`);
   await build({
     entryPoints: [source.pathname],
     outfile,
     bundle: true,
     format: 'esm',
     platform: 'node',
-    external: ['better-sqlite3'],
+    external: ['better-sqlite3', 'pg'],
     // As if it lay where it was written, so that what it names by its own place is found.
     define: { 'import.meta.url': JSON.stringify(source.href) },
     logLevel: 'error',

@@ -1,5 +1,6 @@
 import type { Records } from '../../src/history/records.ts';
 import type { RunEvent } from '../../src/runs/action-run.ts';
+import { callsEvent, type CallsEvent } from '../../src/runs/trail-event.ts';
 import { intentFor, mintId, openSqlite } from '../support/fill-ledger.ts';
 
 const BEGIN = Date.UTC(2026, 2, 1);
@@ -47,7 +48,7 @@ export async function storeHistoryIn(records: Ledger): Promise<string[]> {
     facts: { alias: { source: 'api', endpoint: null, id: 'api-4711' } },
     private: {},
   });
-  await request(records, { id: third, at: at + 6, reason: null, key: null });
+  await request(records, { id: third, at: at + 6, reason: null, key: null, calls: callsBefore(third, at) });
   return [first, second, third];
 }
 
@@ -56,18 +57,33 @@ interface Requested {
   at: number;
   reason: string | null;
   key: string | null;
+  calls?: CallsEvent;
 }
 
-async function request({ ledger }: Ledger, { id, at, reason, key }: Requested): Promise<void> {
+async function request({ ledger }: Ledger, { id, at, reason, key, calls }: Requested): Promise<void> {
   const intent = intentFor({ id, requested_at: at, display: 'Ada', ...(reason && { reason }) });
   const idempotency = key === null ? null : { scope: 's', key, arguments_digest: 'd', valid_ms: 1_000 };
-  const { outcome } = await ledger.request({ ...intent, idempotency });
+  const { outcome } = await ledger.request({ ...intent, idempotency, calls: calls ?? null });
   if (outcome !== 'stored') throw new Error(outcome);
 }
 
 async function append({ ledger }: Ledger, event: RunEvent): Promise<void> {
   await ledger.append(event);
 }
+
+/** What an assistant did before it launched a run: asked in vain, then launched. */
+export function callsBefore(run_id: string, at: number): CallsEvent {
+  const principal = { kind: 'os', issuer: null, subject: '1:Ada', display: 'Ada' } as const;
+  const client = { name: 'chat', version: '1' };
+  const common = { at, duration_ms: 3, principal, client };
+  return callsEvent(
+    [
+      { ...common, id: mintId(), tool: 'get_block', outcome: 'refused', code: 'unknown_name', run_id: null, sent: '{"block":"dbb"}' },
+      { ...common, id: mintId(), tool: 'run_action', outcome: 'launched', code: null, run_id, client: null, sent: '{}' },
+    ],
+    { at: at + 1, key: new Uint8Array(32), redact: (text) => text },
+  );
+} // prettier-ignore
 
 export function finished(
   run_id: string,

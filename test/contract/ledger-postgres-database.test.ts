@@ -12,6 +12,7 @@ import {
   type OwnPostgresServer,
   type Place,
 } from '../support/postgres.ts';
+import { pruneBefore } from './ledger-prune.contract.ts';
 import { faultsOf } from '../support/recheck-chain.ts';
 
 // prettier-ignore
@@ -86,7 +87,6 @@ describeWithOwnPostgres('the database of a ledger', () => {
     expect((await early.ledger.key()).length).toBe(32);
     expect(await early.history.names('user', 5)).toEqual(['1:ada', 'ada', 'deploy']);
     await early.watch.changed(10);
-    await early.close();
 
     const client = new pg.Client(at('polycrate_server').url);
     await client.connect();
@@ -103,6 +103,32 @@ describeWithOwnPostgres('the database of a ledger', () => {
     expect(taken).toMatchObject([{ run_id: guard!.run_id, fence: 3 }]);
     await client.end();
 
+    const erasure = { subject: 'Ada', logs: false, at: NOW, by: { principal: null, reason: null } };
+    const servers = connect(at('polycrate_server').url);
+    await expect(servers.upkeep.erase(erasure)).rejects.toMatchObject({ code: 'refused', next: expect.stringContaining('polycrate_upkeep') });
+    await expect(servers.upkeep.clean('erasing')).rejects.toMatchObject({ code: 'refused' });
+    expect(await servers.ledger.find(run.id)).toEqual(run);
+    const upkeep = connect(at('polycrate_upkeep').url);
+    expect(await upkeep.upkeep.erase(erasure)).toMatchObject({ runs: 1 });
+    expect(await upkeep.upkeep.clean('erasing')).toMatchObject({ done: true });
+    expect(await servers.ledger.find(run.id)).not.toHaveProperty('principal');
+    expect(await servers.upkeep.isErased('Ada')).toBe(true);
+    const home = await tempFolder('roles');
+    await expect(pruneBefore({ records: servers, home: home.path }, NOW + 2_000)).rejects.toMatchObject({ code: 'refused' });
+    expect(await servers.ledger.find(run.id)).not.toBeNull();
+    expect(await pruneBefore({ records: upkeep, home: home.path }, NOW + 2_000)).toMatchObject({ events: 3, held: { open: true } });
+    expect(await servers.ledger.find(run.id)).toBeNull();
+    await home.remove();
+    for (const one of [servers, upkeep]) await one.close();
+    const keeper = new pg.Client(at('polycrate_upkeep').url);
+    await keeper.connect();
+    for (const sql of ["UPDATE events SET facts = '{}'", 'DELETE FROM events', "UPDATE event_private SET value = '1'"])
+      await expect(keeper.query(sql), sql).rejects.toThrow('append-only');
+    for (const sql of ['TRUNCATE events', 'ALTER TABLE events DISABLE TRIGGER ALL', 'DROP TABLE runs'])
+      await expect(keeper.query(sql), sql).rejects.toThrow(/permission denied|must be owner/);
+    await keeper.end();
+
+    await early.close();
     await server.query('CREATE ROLE stranger LOGIN');
     const stranger = new pg.Client(at('stranger').url);
     await stranger.connect();

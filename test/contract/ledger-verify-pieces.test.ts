@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifySideBySide } from '../../src/adapters/sqlite/parallel-check.ts';
 import { createRpc, type Rpc } from '../../src/adapters/sqlite/rpc.ts';
-import type { VerifyReport } from '../../src/runs/verify.ts';
+import type { VerifyReport } from '../../src/ledger/verify.ts';
 import { LEDGER_WORKER, openSqlite, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 

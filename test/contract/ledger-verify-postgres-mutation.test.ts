@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { verify } from '../../src/adapters/postgres/check.ts';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Records } from '../../src/history/records.ts';
-import type { Finding, VerifyReport, VerifyTask } from '../../src/runs/verify.ts';
+import type { Finding, VerifyReport, VerifyTask } from '../../src/ledger/verify.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { finished, storeHistoryIn } from './ledger-history.ts';
 import { intentFor, mintId } from '../support/fill-ledger.ts';
@@ -76,7 +76,7 @@ describeWithPostgres('a mutation of a ledger on PostgreSQL', () => {
   const event: Record<string, string> = {
     at: 'at + 1',
     kind: "CASE kind WHEN 'run_started' THEN 'run_adopted' ELSE 'run_started' END",
-    run_id: "translate(run_id, '01', '10')",
+    run_id: "CASE run_id WHEN '' THEN '0' ELSE translate(run_id, '01', '10') END",
     facts: "CASE facts WHEN '{}' THEN '{\"status\":\"success\"}' ELSE regexp_replace(facts, '\"', '\"x') END",
     commitments: "CASE commitments WHEN '{}' THEN '{\"reason\":\"00\"}' ELSE '{}' END",
     prev: "translate(prev, '01ab', '10ba')",
@@ -153,6 +153,32 @@ describeWithPostgres('a mutation of a ledger on PostgreSQL', () => {
     }
     const key = await tampered(sql('UPDATE requests SET at = at + 1'));
     expect(key.findings).toMatchObject([{ table: 'requests', run_id: run }]);
+  }); // prettier-ignore
+
+  it('finds every changed column of the table of calls, and rows that are gone, moved or added', async () => {
+    const columns = await server.query(
+      `SELECT column_name AS name, data_type AS type FROM information_schema.columns
+       WHERE table_schema = $1 AND table_name = 'calls' AND column_name NOT IN ('seq', 'position')`,
+      [place.schema],
+    );
+    expect(columns).toHaveLength(12);
+    const seq = size - 1;
+    for (const { name, type } of columns) {
+      for (const position of [0, 1]) {
+        const changed = type === 'bigint' ? `${name} + 1` : `coalesce(${name}, '') || 'a'`;
+        const report = await tampered(sql(`UPDATE calls SET ${name} = ${changed} WHERE position = ${position}`));
+        expect(report.findings).toMatchObject([{ fault: 'row_changed', seq, table: 'calls', field: name }]);
+      }
+    }
+    const gone = await tampered(sql('DELETE FROM calls WHERE position = 0'));
+    expect(gone.findings).toMatchObject([{ fault: 'row_missing', seq, table: 'calls' }]);
+    for (const other of [seq - 1, 999, -1]) {
+      const { findings } = await tampered(sql(`UPDATE calls SET seq = ${other}`, 2));
+      expect(findings.filter(({ fault }) => fault === 'row_missing').map((one) => one.seq)).toEqual([seq, seq]);
+      expect(findings.filter(({ fault }) => fault === 'row_unexpected').map((one) => one.seq)).toEqual([other, other]);
+    }
+    const added = await tampered(sql('UPDATE calls SET position = 2 WHERE position = 1'));
+    expect(added.findings.map(({ fault }) => fault).sort()).toEqual(['row_missing', 'row_unexpected']);
   }); // prettier-ignore
 
   it('finds that the triggers were switched off, or weakened', async () => {

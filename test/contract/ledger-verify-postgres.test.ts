@@ -4,8 +4,8 @@ import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Records } from '../../src/history/records.ts';
-import type { Checkpoint } from '../../src/runs/checkpoint.ts';
-import { verifyLedger, type Verification } from '../../src/runs/verify-ledger.ts';
+import type { Checkpoint } from '../../src/ledger/checkpoint.ts';
+import { verifyLedger, type Verification } from '../../src/ledger/verify-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { storeHistoryIn } from './ledger-history.ts';
@@ -124,6 +124,7 @@ describeWithPostgres('verification of a ledger in PostgreSQL', () => {
     await tamper(
       'DELETE FROM event_private WHERE seq > 8',
       'DELETE FROM events WHERE seq > 8',
+      'DELETE FROM calls WHERE seq > 8',
       `DELETE FROM runs WHERE id NOT IN (SELECT run_id FROM events)`,
       `DELETE FROM run_people WHERE run_id NOT IN (SELECT run_id FROM events)`,
       `DELETE FROM meta WHERE name <> 'ledger'`,

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
-import type { Checkpoint } from '../../src/runs/checkpoint.ts';
-import { verifyLedger, type Verification, type VerifyRequest } from '../../src/runs/verify-ledger.ts';
+import type { Checkpoint } from '../../src/ledger/checkpoint.ts';
+import { verifyLedger, type Verification, type VerifyRequest } from '../../src/ledger/verify-ledger.ts';
 import { openSqlite, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
@@ -57,7 +57,7 @@ function cutTail(keep: number): void {
   db.exec('DROP TRIGGER events_never_leave');
   const gone = db.prepare('SELECT DISTINCT run_id FROM events WHERE seq > ?').pluck().all(keep) as string[];
   db.prepare('DELETE FROM events WHERE seq > ?').run(keep);
-  db.prepare('DELETE FROM event_private WHERE seq > ?').run(keep);
+  for (const table of ['event_private', 'calls']) db.prepare(`DELETE FROM ${table} WHERE seq > ?`).run(keep);
   for (const id of gone) {
     db.prepare('DELETE FROM runs WHERE id = ?').run(id);
     db.prepare('DELETE FROM run_people WHERE run_id = ?').run(id);
@@ -75,19 +75,19 @@ describe('without an anchor', () => {
     const result = await verify();
     expect(result).toMatchObject({ result: 'not_provable', findings: [], proven_up_to: null });
     expect(result.not_provable[0]).toContain('only a checkpoint that was kept elsewhere can tell');
-    expect(result.checkpoint).toMatchObject({ size: 9, head: result.head, root: result.root });
+    expect(result.checkpoint).toMatchObject({ size: 10, head: result.head, root: result.root });
   });
 
   it('a cut tail and an old copy are called not provable', async () => {
     await storeHistory(home);
     await copyFile(file(), `${file()}.old`);
     await addRun(1);
-    cutTail(9);
-    expect(await verify()).toMatchObject({ result: 'not_provable', findings: [], size: 9 });
+    cutTail(10);
+    expect(await verify()).toMatchObject({ result: 'not_provable', findings: [], size: 10 });
     await addRun(2);
     await copyFile(`${file()}.old`, file());
     await Promise.all(['-wal', '-shm'].map((end) => rm(`${file()}${end}`, { force: true })));
-    expect(await verify()).toMatchObject({ result: 'not_provable', findings: [], size: 9 });
+    expect(await verify()).toMatchObject({ result: 'not_provable', findings: [], size: 10 });
   });
 
   it('what an earlier verification left shows a clumsy cut', async () => {
@@ -103,7 +103,7 @@ describe('without an anchor', () => {
     const result = await verify({ incremental: true });
     expect(result.result).toBe('tampered');
     expect(result.findings).toContainEqual(
-      expect.objectContaining({ fault: 'anchor_mismatch', seq: 8, to_seq: 9 }),
+      expect.objectContaining({ fault: 'anchor_mismatch', seq: 8, to_seq: 10 }),
     );
   });
 });
@@ -119,8 +119,8 @@ describe('with an anchor', () => {
     await addRun(1);
     expect(await verify({ anchor })).toMatchObject({
       result: 'sound',
-      proven_up_to: 9,
-      size: 12,
+      proven_up_to: 10,
+      size: 13,
       findings: [],
     });
     expect(await verify({ anchor, incremental: true })).toMatchObject({ result: 'sound', from: 0 });
@@ -131,7 +131,7 @@ describe('with an anchor', () => {
     cutTail(8);
     expect(await verify({ anchor })).toMatchObject({
       result: 'tampered',
-      findings: [{ fault: 'anchor_mismatch', seq: 9, to_seq: 9 }],
+      findings: [{ fault: 'anchor_mismatch', seq: 9, to_seq: 10 }],
     });
   });
 
@@ -143,11 +143,11 @@ describe('with an anchor', () => {
     await copyFile(`${file()}.old`, file());
     await Promise.all(['-wal', '-shm'].map((end) => rm(`${file()}${end}`, { force: true })));
     const put_back = await verify({ anchor });
-    expect(put_back).toMatchObject({ result: 'tampered', findings: [{ seq: 10, to_seq: 12 }] });
+    expect(put_back).toMatchObject({ result: 'tampered', findings: [{ seq: 11, to_seq: 13 }] });
     // Growing to the same size again does not help.
     await addRun(2);
     const grown = await verify({ anchor });
-    expect(grown.findings).toEqual([expect.objectContaining({ fault: 'anchor_mismatch', seq: 12 })]);
+    expect(grown.findings).toEqual([expect.objectContaining({ fault: 'anchor_mismatch', seq: 13 })]);
     const key = loadCheckpointKeys({ home, given: null });
     expect(verifyAgain(file(), anchor, key.publicText).map(({ what }) => what)).toEqual([
       'checkpoint head',
@@ -190,15 +190,15 @@ describe('incremental', () => {
     await verify();
     await addRun(1);
     const next = await verify({ incremental: true });
-    expect(next).toMatchObject({ from: 9, findings: [], checked: { events: 3, runs: 1 } });
+    expect(next).toMatchObject({ from: 10, findings: [], checked: { events: 3, runs: 1 } });
     const whole = await verify();
     expect(whole).toMatchObject({
       from: 0,
       head: next.head,
       root: next.root,
-      checked: { events: 12, runs: 4 },
+      checked: { events: 13, runs: 4 },
     });
-    expect(await verify({ incremental: true })).toMatchObject({ from: 12, checked: { events: 0, runs: 0 } });
+    expect(await verify({ incremental: true })).toMatchObject({ from: 13, checked: { events: 0, runs: 0 } });
   });
 
   it('finds a change in what is new, and of the event that it goes on from', async () => {
@@ -206,17 +206,17 @@ describe('incremental', () => {
     await verify();
     await addRun(1);
     const db = new Sqlite(file());
-    db.exec('DROP TRIGGER events_never_change; UPDATE events SET at = at + 1 WHERE seq IN (9, 11)');
+    db.exec('DROP TRIGGER events_never_change; UPDATE events SET at = at + 1 WHERE seq IN (10, 12)');
     db.close();
     const { findings } = await verify({ incremental: true });
-    expect(findings.map(({ seq }) => seq)).toEqual([9, 11]);
+    expect(findings.map(({ seq }) => seq)).toEqual([10, 12]);
   });
 
   it('trusts no note that was forged', async () => {
     await storeHistory(home);
     await verify();
     const db = new Sqlite(file());
-    db.exec(`UPDATE meta SET value = replace(value, '"size":9', '"size":8') WHERE name = 'verified'`);
+    db.exec(`UPDATE meta SET value = replace(value, '"size":10', '"size":8') WHERE name = 'verified'`);
     db.close();
     const { findings, from } = await verify({ incremental: true });
     expect(from).toBe(0);

@@ -10,6 +10,7 @@ import { tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type PostgresServer } from '../support/postgres.ts';
 import { ledgerContract, type LedgerKind } from './run-ledger.contract.ts';
 import { searchContract } from './run-search.contract.ts';
+import { trailContract } from './trail.contract.ts';
 
 const ADAPTER = new URL('../../src/adapters/postgres/index.ts', import.meta.url).pathname;
 const CHILD = new URL('./ledger-child-postgres.mjs', import.meta.url).pathname;
@@ -59,4 +60,5 @@ describeWithPostgres('PostgreSQL', () => {
 
   ledgerContract(postgres);
   searchContract(postgres);
+  trailContract(postgres);
 });

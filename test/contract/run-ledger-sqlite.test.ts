@@ -10,6 +10,7 @@ import { fillLedger, intentFor, LEDGER_WORKER, openSqlite } from '../support/fil
 import { tempFolder } from '../support/mcp.ts';
 import { ledgerContract, type LedgerKind } from './run-ledger.contract.ts';
 import { searchContract } from './run-search.contract.ts';
+import { trailContract } from './trail.contract.ts';
 
 const CHILD = new URL('./ledger-child.mjs', import.meta.url).pathname;
 const NOW = Date.UTC(2026, 8, 1);
@@ -45,6 +46,7 @@ interface Call {
 
 ledgerContract(sqlite);
 searchContract(sqlite);
+trailContract(sqlite);
 
 describe('the file', () => {
   let home: Awaited<ReturnType<typeof tempFolder>>;

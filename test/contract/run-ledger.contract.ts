@@ -1,23 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RunHistory } from '../../src/history/search.ts';
+import type { Records } from '../../src/history/records.ts';
 import type { ActionRun, RunEvent } from '../../src/runs/action-run.ts';
-import type { Intent, IntentRequest, LedgerWatch, RunLeases, RunLedger } from '../../src/runs/run-ledger.ts';
+import type { Intent, IntentRequest, RunLedger } from '../../src/runs/run-ledger.ts';
 import type { ProcessIdentity } from '../../src/shared/ports.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
-
-export interface Connected {
-  ledger: RunLedger;
-  leases: RunLeases;
-  history: RunHistory;
-  watch: LedgerWatch;
-  close(): Promise<void>;
-}
 
 /** One kind of ledger. A place is one empty ledger; every connection to it is independent of the others. */
 export interface LedgerKind {
   name: string;
   place(): Promise<{ at: string; remove(): Promise<void> }>;
-  connect(at: string): Connected;
+  connect(at: string): Records;
   /** Starts a process with a connection of its own that answers one call and then waits. */
   request(at: string, intent: IntentRequest): Promise<{ intent: Intent; kill(): Promise<void> }>;
 }
@@ -33,8 +25,8 @@ export function owner(pid: number): ProcessIdentity {
 export function ledgerContract(kind: LedgerKind): void {
   describe(`the ledger on ${kind.name}`, () => {
     let place: Awaited<ReturnType<LedgerKind['place']>>;
-    let open: Connected[];
-    const connect = (): Connected => {
+    let open: Records[];
+    const connect = (): Records => {
       const connected = kind.connect(place.at);
       open.push(connected);
       return connected;
@@ -150,6 +142,60 @@ export function ledgerContract(kind: LedgerKind): void {
       });
     });
 
+    describe('a run whose caller was not told', () => {
+      const TEN_MINUTES = 600_000;
+      const untold = (call: string, at = NOW, teller = owner(1)): IntentRequest => ({
+        ...intentFor({ requested_at: at }), untold: { call, teller, valid_ms: TEN_MINUTES },
+      }); // prettier-ignore
+
+      it('is found by its call after kill -9, and by no other', async () => {
+        const intent = untold('call');
+        await (await kind.request(place.at, intent)).kill();
+        const { untold: runs } = connect();
+        const { run_id } = intent.event;
+        expect(await runs.find('call', NOW)).toEqual([{ run_id, teller: owner(1), at: NOW }]);
+        expect(await runs.find('call', NOW + 1)).toEqual([]);
+        expect(await runs.find('other', NOW)).toEqual([]);
+      });
+
+      it('is passed to exactly one of six callers, and to nobody who saw another teller', async () => {
+        const connections = Array.from({ length: 6 }, connect);
+        await connections[0]!.ledger.request(untold('call'));
+        const [seen] = await connections[0]!.untold.find('call', NOW);
+        const passed = await Promise.all(connections.map((one, n) => one.untold.pass(seen!, owner(10 + n))));
+        expect(passed.filter(Boolean)).toHaveLength(1);
+        const [now] = await connections[1]!.untold.find('call', NOW);
+        expect(now).toEqual({ ...seen, teller: owner(10 + passed.indexOf(true)) });
+        expect(await connections[2]!.untold.pass(now!, null)).toBe(true);
+        expect(await connections[3]!.untold.pass(now!, owner(3))).toBe(false);
+        const vacant = { ...now!, teller: null };
+        expect(await connections[4]!.untold.find('call', NOW)).toEqual([vacant]);
+        expect(await connections[5]!.untold.pass(vacant, owner(5))).toBe(true);
+      });
+
+      it('is forgotten when it was told, or when its time is over and another one comes', async () => {
+        const { ledger, untold: runs } = connect();
+        const [told, old] = [untold('told'), untold('old')];
+        for (const intent of [told, old]) await ledger.request(intent);
+        await runs.told(told.event.run_id);
+        await runs.told(told.event.run_id);
+        expect(await runs.find('told', NOW)).toEqual([]);
+        await ledger.request(untold('new', NOW + TEN_MINUTES));
+        expect(await runs.find('old', NOW)).toHaveLength(1);
+        await ledger.request(untold('newer', NOW + TEN_MINUTES + 1));
+        expect(await runs.find('old', NOW)).toEqual([]);
+      });
+
+      it('is not left behind by a request that is refused', async () => {
+        const { ledger, untold: runs } = connect();
+        await ledger.request({ ...untold('first'), exclusive: true });
+        expect(await ledger.request({ ...untold('second'), exclusive: true })).toMatchObject({
+          outcome: 'active',
+        });
+        expect(await runs.find('second', NOW)).toEqual([]);
+      });
+    });
+
     describe('a run', () => {
       it('that is closed never changes, except by an alias', async () => {
         const { ledger } = connect();
@@ -190,7 +236,7 @@ export function ledgerContract(kind: LedgerKind): void {
     });
 
     describe('leases', () => {
-      const lease = async ({ ledger }: Connected): Promise<{ run_id: string; fence: number }> => {
+      const lease = async ({ ledger }: Records): Promise<{ run_id: string; fence: number }> => {
         const intent = intentFor({ requested_at: NOW });
         await ledger.request({ ...intent, lease: { ...intent.lease, owner: owner(1), expires_at: NOW } });
         return { run_id: intent.event.run_id, fence: 1 };

@@ -47,6 +47,34 @@ export function logContract(kind: LogKind): void {
 
     it('there is none before the first output', async () => {
       expect(await store().read(RUN, EVERYTHING)).toBeNull();
+      expect(await store().ids()).toEqual([]);
+    });
+
+    it('it is deleted as a whole, and no other run loses its own', async () => {
+      const logs = store(2_000);
+      const other = `${RUN.slice(0, -1)}2`;
+      const long = Array.from({ length: 500 }, (_, n) => `line ${n}\n`).join('');
+      for (const run of [RUN, other]) await feed(logs, [['stdout', long]], { run });
+      expect((await logs.ids()).sort()).toEqual([RUN, other]);
+      expect(await logs.remove(RUN)).toBe(true);
+      expect(await logs.read(RUN, EVERYTHING)).toBeNull();
+      expect(await logs.remove(RUN)).toBe(false);
+      expect((await logs.read(other, EVERYTHING))?.total_lines).toBe(500);
+    });
+
+    it('can be read at any moment while it is written and cut to its limit', async () => {
+      const logs = store(4_000);
+      let writing = true;
+      const chunks = Array.from({ length: 3_000 }, (_, n): Chunk => ['stdout', `line number ${n}\n`]);
+      const written = feed(logs, chunks).finally(() => (writing = false));
+      const reader = store(4_000);
+      for (let seen = 0; writing;) {
+        const { total_lines = 0 } = (await reader.read(RUN, EVERYTHING)) ?? {};
+        expect(total_lines).toBeGreaterThanOrEqual(seen);
+        seen = total_lines;
+      }
+      await written;
+      expect((await reader.read(RUN, EVERYTHING))?.total_lines).toBe(3_000);
     });
 
     it('lines are numbered over both streams, and the last needs no end', async () => {

@@ -62,7 +62,7 @@ describe('doctor', () => {
     await server.call('get_status');
     await server.close();
     const { out } = await examine();
-    expect(out).toContain(`ok       ledger ${home}/ledger.db: schema 1, 0 runs (0 open), 0 events`);
+    expect(out).toContain(`ok       ledger ${home}/ledger.db: schema 1, 0 runs (0 open), 1 events`);
   });
 
   it('names every place where no engine answered', async () => {

@@ -22,6 +22,7 @@ const ORDER = [
   'search_action_runs',
   'get_action_run',
   'read_action_run_log',
+  'search_trail',
 ];
 
 let home: Awaited<ReturnType<typeof tempFolder>>;

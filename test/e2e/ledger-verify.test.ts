@@ -35,7 +35,8 @@ function ledger(args: string[], env: Record<string, string> = {}) {
 const ask = async (
   use: (call: Awaited<ReturnType<typeof connect>>['call']) => Promise<void>,
 ): Promise<void> => {
-  const server = await connect({ home: home.path });
+  // The story counts events; those of its own calls would come at their own time.
+  const server = await connect({ home: home.path, env: { POLYCRATE_MCP_TRAIL: 'off' } });
   try {
     await use(server.call);
   } finally {
@@ -96,7 +97,7 @@ describe.sequential('an operator', () => {
       const { data } = await call('get_status');
       expect(data.ledger.verification).toMatchObject({ result: 'sound', up_to_event: 6, findings: 0 });
       expect(Date.parse(data.ledger.verification.at)).toBeGreaterThan(Date.now() - 600_000);
-      expect(data.ledger.outside_anchor).toMatchObject({ up_to_event: 6, file: null });
+      expect(data.ledger.outside_anchor).toMatchObject({ up_to_event: 6, place: null });
       expect(data.ledger.outside_anchor.age_seconds).toBeLessThan(600);
       const answer = await call('get_action_run', { run_id });
       expect(answer.data.proof.verified).toEqual(data.ledger.verification);

@@ -87,7 +87,7 @@ describeWithOwnPostgres('servers that share a ledger on PostgreSQL', () => {
       const url = server.through(place, { user: 'postgres', password: 'hunter2-geheim' });
       const env = { POLYCRATE_MCP_DATABASE_URL: url };
       expect(command(['ledger', 'verify'], env)).toMatchObject({ status: 1, stderr: expect.stringContaining('there is no ledger in postgres://') });
-      const { data } = await (await replica('local', env)).call('get_status');
+      const { data } = await (await replica('local', { ...env, POLYCRATE_MCP_TRAIL: 'off' })).call('get_status');
       expect(data.ledger).toMatchObject({ kind: 'postgres', location: expect.stringMatching(/^postgres:.*\/postgres$/), writable: true });
       const doctor = command(['doctor'], env);
       expect(doctor.stdout).toMatch(/ok +ledger postgres:.*: schema 1, 0 runs/);

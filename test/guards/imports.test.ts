@@ -3,7 +3,7 @@ import { dirname, join, posix, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const SRC = new URL('../../src', import.meta.url).pathname;
-const CORE = ['shared', 'blocks', 'workspaces', 'actions', 'runs', 'history', 'platform'];
+const CORE = ['shared', 'blocks', 'workspaces', 'actions', 'runs', 'ledger', 'history', 'platform'];
 
 interface Rule {
   /** Folders (or files) of src that may be imported; the own one always may. */

@@ -48,7 +48,7 @@ export async function sendSomething(server: Connection, book: Book, random: Rand
   const run_id = book.named.size > 0 ? random.of([...book.named].slice(-6)) : null;
   const wait_seconds = random.of([0, 0, 0.3, 5]);
   if (kind === 'again' || kind === 'keyless' || kind === 'keyed' || run_id === null) {
-    const earlier = book.asks.filter(({ pending, keyed }) => !pending && keyed);
+    const earlier = book.asks.filter(({ pending, told, keyed }) => !pending && (keyed || told.size === 0));
     const again = kind === 'again' && earlier.length > 0 ? random.of(earlier.slice(-8)) : null;
     const ask = again ?? newAsk(book, { random, keyed: kind !== 'keyless', retrigger_of: null });
     return await send(server, book, { ask, wait_seconds });

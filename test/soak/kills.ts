@@ -4,6 +4,7 @@ import { kill9 } from '../support/traces.ts';
 import { witnesses } from './actions.ts';
 import type { SoakPlace } from './place.ts';
 import type { Random } from './random.ts';
+import { codeOf } from '../../src/shared/errors.ts';
 
 /** What a kill waits for: an effect that can be seen from outside, or just a time. */
 const MOMENTS = {
@@ -114,8 +115,18 @@ async function noteUnwatched(
       if (JSON.parse(owner).pid === pid && fence > OF_THE_INTENT) kills.unwatched.add(run_id);
     }
   };
-  process.kill(pid, 'SIGSTOP');
-  await pause(IN_FLIGHT_MS);
-  await note();
+  for (;;) {
+    process.kill(pid, 'SIGSTOP');
+    await pause(IN_FLIGHT_MS);
+    try {
+      await note();
+      break;
+    } catch (error) {
+      // Stopped while it held a lock of the file: nobody can read until it goes on.
+      if (!/^SQLITE_(BUSY|PROTOCOL)/.test(String(codeOf(error)))) throw error;
+      process.kill(pid, 'SIGCONT');
+      await pause(IN_FLIGHT_MS);
+    }
+  }
   await kill();
 }

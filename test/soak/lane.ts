@@ -42,6 +42,12 @@ interface Lane {
   servers: Connection[];
 }
 
+/** In a container a run has a supervisor of its own only once its server ended. */
+const VICTIMS = {
+  docker: { server: 60, supervisor: 5, 'handed over': 25, everything: 10 },
+  local: { server: 60, supervisor: 25, 'handed over': 5, everything: 10 },
+};
+
 async function killOnce(lane: Lane): Promise<void> {
   const { place, random, book, kills, servers } = lane;
   const wanted = random.chance(0.3) ? 2 : 1;
@@ -50,14 +56,14 @@ async function killOnce(lane: Lane): Promise<void> {
   for (let calls = 1 + random.below(3); calls > 0; calls--) void sendSomething(random.of(servers), book, random);
   const moment = await comes();
   kills.moments.set(moment, (kills.moments.get(moment) ?? 0) + 1);
-  const victim = random.weighed({ server: 60, supervisor: 20, 'handed over': 10, everything: 10 });
+  const victim = random.weighed(VICTIMS[place.executor]);
   const server = random.of(servers);
   if (victim !== 'supervisor') servers.splice(servers.indexOf(server), 1);
   if (victim === 'server') await killServer(place, server, kills);
   else if (victim === 'supervisor') await killSupervisors(place, kills);
   else if (victim === 'handed over') {
     // A client that ends: the server passes its open runs on, to a process that is killed at once.
-    await Promise.all([server.close(), until('a supervisor', () => place.supervisors(), 50).catch(() => undefined)]);
+    await Promise.all([server.close(), until('a supervisor', () => place.supervisors(), 300).catch(() => undefined)]);
     await killSupervisors(place, kills);
   } else await Promise.all([killServer(place, server, kills), killSupervisors(place, kills)]);
 } // prettier-ignore

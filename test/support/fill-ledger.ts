@@ -128,6 +128,7 @@ export function intentFor(past: Past): IntentRequest {
       timeout_ms: null,
     },
     idempotency: null,
+    untold: null,
     exclusive: !(past.allow_concurrent ?? true),
     burn: null,
     calls: null,

@@ -1,4 +1,4 @@
-// A second verifier of ledgers, written from src/runs/FORMAT.md alone. It shares no code with the program.
+// A second verifier of ledgers, written from src/ledger/FORMAT.md alone. It shares no code with the program.
 //   node second-verifier.mjs LEDGER.db [CHECKPOINT.json PUBLIC-KEY.pem]
 import { createHash, createHmac, createPublicKey, verify as verifySignature } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -11,8 +11,10 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
   const db = new Database(file, { readonly: true });
   try {
     const faults = [];
+    const pruning = pruningOf(db);
+    faults.push(...pruningFaults({ db, pruning, publicKeyPem }));
     const hashes = [];
-    let before = { seq: 0, hash: ZEROS };
+    let before = pruning ? { seq: pruning.size, hash: pruning.head } : { seq: 0, hash: ZEROS };
     for (const row of db.prepare('SELECT * FROM events ORDER BY seq').all()) {
       if (row.seq !== before.seq + 1) faults.push({ what: 'number', seq: before.seq + 1 });
       if (row.prev !== before.hash) faults.push({ what: 'prev', seq: row.seq });
@@ -25,9 +27,11 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
       .prepare('SELECT DISTINCT seq FROM event_private WHERE seq NOT IN (SELECT seq FROM events)')
       .all();
     faults.push(...strays.map(({ seq }) => ({ what: 'added', seq })));
+    if (missingValues(db) > erasedValues(db)) faults.push({ what: 'erased in silence', seq: 0 });
+    faults.push(...callFaults(db));
     if (checkpoint) {
       const ledger = db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
-      faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }));
+      faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }));
     }
     return faults;
   } finally {
@@ -35,7 +39,74 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
   }
 }
 
-function hashOf(row) {
+function missingValues(db) {
+  const committed = db.prepare('SELECT commitments FROM events').pluck().all();
+  const promised = committed.reduce(
+    (sum, text) => sum + Object.keys(spelledCanonically(text) ?? {}).length,
+    0,
+  );
+  return promised - db.prepare('SELECT count(*) FROM event_private').pluck().get();
+}
+
+function erasedValues(db) {
+  const facts = db.prepare("SELECT facts FROM events WHERE kind = 'person_erased'").pluck().all();
+  return facts.reduce((sum, text) => sum + (spelledCanonically(text)?.values ?? 0), 0);
+}
+
+/** The facts of the newest event that says so; null: nothing was pruned. */
+function pruningOf(db) {
+  const newest = "SELECT facts FROM events WHERE kind = 'ledger_pruned' ORDER BY seq DESC LIMIT 1";
+  const row = db.prepare(newest).get();
+  return row ? spelledCanonically(row.facts) : null;
+}
+
+function pruningFaults({ db, pruning, publicKeyPem }) {
+  const rows = db.prepare('SELECT * FROM rollups').all();
+  if (!pruning) return rows.length === 0 ? [] : [{ what: 'rollups', seq: 0 }];
+  const columns =
+    'day kind organization workspace environment block block_version action status runs launched duration_ms';
+  const lines = rows.map((row) => JSON.stringify(columns.split(' ').map((name) => row[name])) + '\n').sort();
+  const { rollups, frontier, size, root, head } = pruning;
+  const right = {
+    rollups:
+      rollups.digest === sha256(lines.join('')) &&
+      rollups.rows === rows.length &&
+      rollups.runs === rows.reduce((sum, { runs }) => sum + runs, 0),
+    'pruned tree': growingTree(size, frontier).root() === root,
+    'pruned head': /^[0-9a-f]{64}$/.test(head),
+  };
+  if (publicKeyPem) {
+    const { signature, ...rest } = pruning;
+    const bytes = Buffer.from(canonical(rest), 'utf8');
+    const key = createPublicKey(publicKeyPem);
+    right['pruning signature'] = verifySignature(null, bytes, key, Buffer.from(signature, 'base64'));
+    right['pruning ledger'] =
+      pruning.ledger === db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
+  }
+  return Object.keys(right)
+    .filter((name) => !right[name])
+    .map((name) => ({ what: name, seq: size }));
+}
+
+/** A tree of which only the complete subtrees are known, largest first, one for each bit of its size. */
+function growingTree(size, frontier) {
+  let subtrees = [...frontier].map((hex) => Buffer.from(hex, 'hex'));
+  let count = size;
+  return {
+    add(hash) {
+      let tree = leaf(hash);
+      for (let bit = 1; count & bit; bit <<= 1) tree = node(subtrees.pop(), tree);
+      subtrees.push(tree);
+      count += 1;
+    },
+    root() {
+      if (subtrees.length === 0) return digest(Buffer.alloc(0)).toString('hex');
+      return subtrees.reduceRight((right, left) => node(left, right)).toString('hex');
+    },
+  };
+}
+
+export function hashOf(row) {
   const facts = spelledCanonically(row.facts);
   const commitments = spelledCanonically(row.commitments);
   if (!facts || !commitments || !Number.isInteger(row.at)) return null;
@@ -63,8 +134,36 @@ function privateFaults(db, { seq, commitments: text }) {
   });
 }
 
+/** Rows of `calls` that are not what the events of kind `calls_recorded` say. */
+function callFaults(db) {
+  const right = new Map();
+  for (const { seq, facts } of db.prepare("SELECT * FROM events WHERE kind = 'calls_recorded'").all()) {
+    const values = db.prepare('SELECT name, value FROM event_private WHERE seq = ?').all(seq);
+    const value = (name) => {
+      const text = values.find((one) => one.name === name)?.value;
+      return text === undefined || text === 'null' ? null : text;
+    };
+    const calls = spelledCanonically(facts)?.calls;
+    for (const [n, call] of (Array.isArray(calls) ? calls : []).entries()) {
+      const principal = JSON.parse(value(`${n}.principal`)) ?? {};
+      const texts = ['principal', 'client', 'arguments'].map((name) => value(`${n}.${name}`));
+      const names = [principal.subject, principal.display].map((name) => name?.toLowerCase() ?? null);
+      const members = ['id', 'at', 'tool', 'outcome', 'code', 'duration_ms', 'run_id'];
+      const row = [...members.map((name) => call[name] ?? null), ...names, ...texts];
+      right.set(`${seq} ${n}`, { seq, row: JSON.stringify(row) });
+    }
+  }
+  const faults = [];
+  for (const { seq, position, ...row } of db.prepare('SELECT * FROM calls').all()) {
+    const place = `${seq} ${position}`;
+    if (right.get(place)?.row !== JSON.stringify(Object.values(row))) faults.push({ what: 'call', seq });
+    right.delete(place);
+  }
+  return [...faults, ...[...right.values()].map(({ seq }) => ({ what: 'call missing', seq }))];
+}
+
 /** The object, or null if the text is no object or is spelt otherwise than it must be. */
-function spelledCanonically(text) {
+export function spelledCanonically(text) {
   try {
     const value = JSON.parse(text);
     return canonical(value) === text && value !== null && !Array.isArray(value) ? value : null;
@@ -73,7 +172,7 @@ function spelledCanonically(text) {
   }
 }
 
-function canonical(value) {
+export function canonical(value) {
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
   if (Array.isArray(value)) return '[' + value.map(canonical).join(',') + ']';
   // Without a comparison function, sort() goes by UTF-16 code units.
@@ -81,11 +180,18 @@ function canonical(value) {
   return '{' + names.map((name) => JSON.stringify(name) + ':' + canonical(value[name])).join(',') + '}';
 }
 
-function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }) {
+function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }) {
   const { signature, ...rest } = checkpoint;
   const key = createPublicKey(publicKeyPem);
   const der = key.export({ type: 'spki', format: 'der' });
   const { size } = checkpoint;
+  const gone = pruning?.size ?? 0;
+  const rootUpTo = (end) => {
+    if (!pruning) return end <= hashes.length && rootOf(hashes.slice(0, end)).toString('hex');
+    const tree = growingTree(gone, pruning.frontier);
+    for (const hash of hashes.slice(0, end - gone)) tree.add(hash);
+    return tree.root();
+  };
   const right = {
     members: Object.keys(checkpoint).sort().join() === 'at,format,head,key_id,ledger,root,signature,size',
     format: checkpoint.format === 'polycrate-mcp checkpoint 1',
@@ -97,9 +203,11 @@ function checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes }) {
       Buffer.from(signature, 'base64'),
     ),
     ledger: checkpoint.ledger === ledger,
-    size: size <= hashes.length,
-    head: checkpoint.head === (size === 0 ? ZEROS : hashes[size - 1]),
-    root: size <= hashes.length && checkpoint.root === rootOf(hashes.slice(0, size)).toString('hex'),
+    size: size <= gone + hashes.length,
+    ...(size >= gone && {
+      head: checkpoint.head === (size === gone ? (pruning?.head ?? ZEROS) : hashes[size - gone - 1]),
+      root: checkpoint.root === rootUpTo(size),
+    }),
   };
   return Object.keys(right)
     .filter((name) => !right[name])

@@ -31,7 +31,8 @@ export async function until<T>(
 export function rows(home: string, sql: string): Record<string, any>[] {
   const file = join(home, 'ledger.db');
   if (!existsSync(file)) return [];
-  const db = new Database(file, { readonly: true });
+  // Not read-only: what a killed process left in the middle of making the file is rolled back by who opens it.
+  const db = new Database(file, { fileMustExist: true });
   try {
     return db.prepare(sql).all() as Record<string, any>[];
   } catch (error) {

@@ -6,7 +6,7 @@ import {
   parseCheckpoint,
   signCheckpoint,
   type CheckpointKeys,
-} from '../../src/runs/checkpoint.ts';
+} from '../../src/ledger/checkpoint.ts';
 
 function newKeys(): CheckpointKeys & { privateKey: NonNullable<CheckpointKeys['privateKey']> } {
   const pair = generateKeyPairSync('ed25519');

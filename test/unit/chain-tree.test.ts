@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTree, inclusionPath, isIncluded } from '../../src/runs/checkpoint-tree.ts';
+import { createTree, inclusionPath, isIncluded } from '../../src/ledger/checkpoint-tree.ts';
+import { createProofTree } from '../../src/ledger/inclusion.ts';
 import { isIncluded as isIncludedAgain, rootOf } from '../support/second-verifier.mjs';
 
 const hashes = Array.from({ length: 70 }, (_, n) => createHash('sha256').update(String(n)).digest('hex'));
@@ -63,4 +64,17 @@ describe('the tree over the events', () => {
       ),
     );
   });
+});
+
+it('a whole tree gives the same roots and the same paths', async () => {
+  for (let size = 0; size <= hashes.length; size++) {
+    const pages = async function* (): AsyncGenerator<string[]> {
+      for (let from = 0; from < size; from += 7) yield leaves(from, Math.min(from + 7, size));
+    };
+    const whole = await createProofTree(pages());
+    expect([whole.size, whole.root]).toEqual([size, treeOf(size).root()]);
+    for (let index = 0; index < size; index++) {
+      expect(whole.path(index)).toEqual(inclusionPath(index, size, leaves));
+    }
+  }
 });

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
-import { keyId, type CheckpointKeys } from '../../runs/checkpoint.ts';
+import { keyId, type CheckpointKeys } from '../../ledger/checkpoint.ts';
 
 const PRIVATE = 'checkpoint-key.pem';
 const PUBLIC = 'checkpoint-key.pub.pem';
@@ -48,10 +48,10 @@ export function loadCheckpointKeys({ home, given }: { home: string; given: strin
     if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('it is no Ed25519 key');
     const publicKey = createPublicKey(privateKey);
     const publicText = pem(publicKey);
-    const beside =
-      given === null ? publicFile : join(home, `checkpoint-key.${keyId(publicKey).slice(0, 12)}.pub.pem`);
-    createOnce(beside, { text: publicText, mode: 0o644 });
-    return { id: keyId(publicKey), publicKey, privateKey, publicFile: beside, publicText };
+    const id = keyId(publicKey);
+    const copy = given === null ? publicFile : join(home, beside(id));
+    createOnce(copy, { text: publicText, mode: 0o644 });
+    return { id, publicKey, privateKey, publicFile: copy, publicText };
   } catch (error) {
     throw new AppError(
       'configuration',
@@ -62,6 +62,30 @@ export function loadCheckpointKeys({ home, given }: { home: string; given: strin
       },
     );
   }
+}
+
+/** The public key in a PEM file. Throws `configuration`. */
+export function readPublicKey(file: string): KeyObject {
+  try {
+    const key = createPublicKey(readFileSync(file));
+    if (key.asymmetricKeyType !== 'ed25519') throw new Error('it is no Ed25519 key');
+    return key;
+  } catch (error) {
+    throw new AppError('configuration', `${file} cannot be used as a public key: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The public key of this id that lies in the data folder; null if there is none. Creates nothing. */
+export function ownPublicKey(home: string, key_id: string): KeyObject | null {
+  const files = [PUBLIC, beside(key_id)].map((name) => join(home, name)).filter((file) => existsSync(file));
+  return files.map(readPublicKey).find((key) => keyId(key) === key_id) ?? null;
+}
+
+/** Name for the public part of a key that lies elsewhere. */
+function beside(key_id: string): string {
+  return `checkpoint-key.${key_id.slice(0, 12)}.pub.pem`;
 }
 
 function publicOnly(publicFile: string): KeyFiles {

@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { codeOf } from '../../shared/errors.ts';
 import { START, decodeHeader, decodeLine, type Position, type StoredLine } from './format.ts';
@@ -7,6 +6,15 @@ import { START, decodeHeader, decodeLine, type Position, type StoredLine } from 
 /** `home/logs/<first 6 digits>/<id>.log`: about five hours of runs share a folder. */
 export function headFile(home: string, run_id: string): string {
   return join(home, 'logs', run_id.slice(0, 6), `${run_id}.log`);
+}
+
+/** Of every log that has a head. */
+export async function logIds(home: string): Promise<string[]> {
+  const files = await readdir(join(home, 'logs'), { recursive: true }).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  });
+  return files.filter((file) => file.endsWith('.log')).map((file) => basename(file, '.log'));
 }
 
 export function segmentFile(head: string, number: number): string {
@@ -31,6 +39,52 @@ export async function segmentsOf(head: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
+/** A file of a log, open, so that it stays readable when the writer deletes it. */
+interface OpenSegment {
+  number: number;
+  handle: FileHandle;
+}
+
+/** A writer that drops files faster than this can list and open them is not to be expected. */
+const MOST_LISTINGS = 50;
+
+/** All files that a log has at one moment, opened; close them. */
+async function openSegments(head: string): Promise<OpenSegment[]> {
+  for (let listing = 1; ; listing += 1) {
+    const opened: OpenSegment[] = [];
+    try {
+      for (const number of await segmentsOf(head)) {
+        opened.push({ number, handle: await open(segmentFile(head, number)) });
+      }
+      return opened;
+    } catch (error) {
+      await closeAll(opened);
+      // One was dropped between listing and opening: its successors are listed by now.
+      if (codeOf(error) !== 'ENOENT' || listing === MOST_LISTINGS) throw error;
+    }
+  }
+}
+
+async function closeAll(opened: readonly OpenSegment[]): Promise<void> {
+  await Promise.all(opened.map(({ handle }) => handle.close()));
+}
+
+/** All that is stored of a log, as one stream. */
+export async function* bytesOf(head: string): AsyncGenerator<Uint8Array> {
+  const opened = await openSegments(head);
+  try {
+    for (const { handle } of opened) yield* chunksOf(handle);
+  } finally {
+    await closeAll(opened);
+  }
+}
+
+function chunksOf(handle: FileHandle): AsyncIterable<Buffer> {
+  return handle.createReadStream({ highWaterMark: CHUNK, autoClose: false }) as AsyncIterable<Buffer>;
+}
+
+const CHUNK = 256 * 1024;
+
 export interface Segment {
   number: number;
   /** Position before the first line; for the head always the start. */
@@ -41,16 +95,29 @@ export interface Segment {
   bytes: number;
 }
 
-/** Reads a file's whole lines in order, in bounded memory. */
-export async function scanSegment(
+/** Reads a log's whole lines in order, in bounded memory. Empty: no log. */
+export async function scanLog(
   head: string,
-  number: number,
+  onLine: (line: StoredLine, n: number) => void = () => undefined,
+): Promise<Segment[]> {
+  const opened = await openSegments(head);
+  try {
+    const segments: Segment[] = [];
+    for (const segment of opened) segments.push(await scanSegment(segment, onLine));
+    return segments;
+  } finally {
+    await closeAll(opened);
+  }
+}
+
+async function scanSegment(
+  { number, handle }: OpenSegment,
   onLine: (line: StoredLine, n: number) => void,
 ): Promise<Segment> {
   const segment: Segment = { number, start: START, end: { ...START }, bytes: 0 };
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of createReadStream(segmentFile(head, number), { highWaterMark: 256 * 1024 })) {
-    const data = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
+  for await (const chunk of chunksOf(handle)) {
+    const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     let from = 0;
     for (let at = data.indexOf(10); at !== -1; at = data.indexOf(10, from)) {
       take(segment, data.toString('utf8', from, at), onLine);

@@ -1,6 +1,7 @@
+import { rm } from 'node:fs/promises';
 import type { LogLine, LogQuery, LogSlice, RunLogs } from '../../runs/run-log.ts';
 import { openAppender } from './appender.ts';
-import { headFile, scanSegment, segmentsOf, type Segment } from './files.ts';
+import { bytesOf, headFile, logIds, scanLog, segmentFile, segmentsOf } from './files.ts';
 import { createLogWriter, gapOf } from './writer.ts';
 
 /** Run logs as files below `home/logs`, one set per run, at most `maxBytes` each. */
@@ -12,15 +13,23 @@ export function createLogFiles({ home, maxBytes }: { home: string; maxBytes: num
       return createLogWriter({ head, appender, replay, clean });
     },
     read: (run_id, query) => read(headFile(home, run_id), query),
+    ids: () => logIds(home),
+    remove: (run_id) => remove(headFile(home, run_id)),
+    bytes: (run_id) => bytesOf(headFile(home, run_id)),
   };
 }
 
+/** The head last: while it is there, the log is found again after an interruption. */
+async function remove(head: string): Promise<boolean> {
+  const numbers = (await segmentsOf(head)).reverse();
+  for (const number of numbers) await rm(segmentFile(head, number), { force: true });
+  return numbers.length > 0;
+}
+
 async function read(head: string, query: LogQuery): Promise<LogSlice | null> {
-  const numbers = await segmentsOf(head);
-  if (numbers.length === 0) return null;
   const collector = createCollector(query);
-  const segments: Segment[] = [];
-  for (const number of numbers) segments.push(await scanSegment(head, number, collector.take));
+  const segments = await scanLog(head, collector.take);
+  if (segments.length === 0) return null;
   return {
     lines: collector.lines(),
     matches: collector.matches(),

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import type { Stream } from '../../runs/executor.ts';
 import type { CleanOutput, LogGap, LogSummary, RunLogWriter } from '../../runs/run-log.ts';
 import type { Appender } from './appender.ts';
 import { START, type Position } from './format.ts';
-import { scanSegment, segmentFile, segmentsOf, type Segment } from './files.ts';
+import { bytesOf, scanLog, type Segment } from './files.ts';
 import { createLineSplitter } from './line-splitter.ts';
 
 interface WriterOptions {
@@ -60,11 +59,8 @@ async function summarize(head: string, appender: Appender, headLost: boolean): P
 
 async function digestOf(head: string): Promise<{ segments: Segment[]; sha256: string }> {
   const hash = createHash('sha256');
-  const segments: Segment[] = [];
-  for (const number of await segmentsOf(head)) {
-    for await (const chunk of createReadStream(segmentFile(head, number))) hash.update(chunk as Buffer);
-    segments.push(await scanSegment(head, number, () => undefined));
-  }
+  for await (const chunk of bytesOf(head)) hash.update(chunk);
+  const segments = await scanLog(head);
   return { segments, sha256: hash.digest('hex') };
 }
 

@@ -1,8 +1,9 @@
-import type { StoredEvent } from '../../runs/chain.ts';
+import type { Row } from '../../runs/row.ts';
+import type { StoredEvent } from '../../ledger/chain.ts';
 import { CALLS_RECORDED, CALL_COLUMNS } from '../../runs/trail-event.ts';
-import { checkCalls } from '../../runs/verify-trail.ts';
-import type { PlainValue, Row } from '../../runs/verify-projection.ts';
-import type { Finding } from '../../runs/verify.ts';
+import { checkCalls } from '../../ledger/verify-trail.ts';
+import type { PlainValue } from '../../ledger/verify-projection.ts';
+import type { Finding } from '../../ledger/verify.ts';
 import type { Query } from './database.ts';
 import { plain } from './plain-text.ts';
 

@@ -1,4 +1,5 @@
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { Row } from '../../runs/row.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import {
   createCollector,
@@ -7,18 +8,21 @@ import {
   type Progress,
   type VerifyReport,
   type VerifyTask,
-} from '../../runs/verify.ts';
-import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun, type Projector, type Row } from '../../runs/verify-projection.ts';
+} from '../../ledger/verify.ts';
+import type { Pruning } from '../../ledger/prune.ts';
+import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
+import { createChainCheck } from '../../ledger/verify-chain.ts';
+import { checkRun, type Projector } from '../../ledger/verify-projection.ts';
 import { checkTrail } from './check-trail.ts';
 import type { Database, Query } from './database.ts';
+import { readPruned } from './prune.ts';
 import { plain } from './plain-text.ts';
 import { peopleOf, rowOf } from './projection.ts';
 
 const PAGE = 2_000;
 
 /** What the tables say about a record, booleans as numbers. */
-const projector: Projector = {
+export const projector: Projector = {
   row: (run) => cells(rowOf(run)),
   people: (run) => peopleOf(run).map(({ name, role }) => `${role} ${name}`),
   aliases: (run: ActionRun) => run.aliases.map(({ id }) => plain(id)),
@@ -33,6 +37,7 @@ function cells({ record: _, version: __, ...row }: Record<string, unknown>): Row
 interface Parts {
   query: Query;
   task: VerifyTask;
+  pruning: Pruning | null;
   found: (finding: Finding) => void;
   onProgress: (progress: Progress) => void;
 }
@@ -51,11 +56,15 @@ export async function verify(
     );
     const findings = createCollector<Finding>();
     const erased = createCollector<Erased>();
-    const parts: Parts = { query, task, found: findings.add, onProgress };
-    if (!task.from) await checkTriggers(parts);
+    const pruned = await readPruned(query);
+    const { pruning } = pruned;
+    const from = beginningOf(task.from, pruning);
+    const parts: Parts = { query, task: { ...task, from }, pruning, found: findings.add, onProgress };
+    if (!from) await checkTriggers(parts);
+    checkPruned(pruned, task.known, findings.add);
     const { state, ...counts } = await checkEvents(parts, erased.add);
     const runs = await checkRuns(parts);
-    await checkTrail(query, Number(task.from?.size ?? 0), { stream, found: parts.found });
+    await checkTrail(query, Number(from?.size ?? 0), { stream, found: parts.found });
     await query('COMMIT');
     return {
       ...state,
@@ -64,6 +73,8 @@ export async function verify(
       findings_total: findings.total(),
       erased: erased.list,
       erased_total: erased.total(),
+      pruning,
+      from: from?.size ?? 0,
     };
   });
 }
@@ -85,7 +96,11 @@ async function checkTriggers({ query, found }: Parts): Promise<void> {
 }
 
 /** Rows of a statement in pages; `name` is the cursor's, ours and not from outside. */
-async function* stream<R extends object>(query: Query, name: string, statement: string): AsyncGenerator<R> {
+export async function* stream<R extends object>(
+  query: Query,
+  name: string,
+  statement: string,
+): AsyncGenerator<R> {
   await query(`DECLARE ${name} NO SCROLL CURSOR FOR ${statement}`);
   for (;;) {
     const rows = await query<R>(`FETCH ${PAGE} FROM ${name}`);
@@ -98,13 +113,13 @@ async function* stream<R extends object>(query: Query, name: string, statement: 
 const EVENT = 'seq, at, kind, run_id, facts, commitments, prev, hash';
 
 async function checkEvents(
-  { query, task, found, onProgress }: Parts,
+  { query, task, pruning, found, onProgress }: Parts,
   erased: (erased: Erased) => void,
 ): Promise<{ state: ReturnType<ReturnType<typeof createChainCheck>['end']>; events: number; private_values: number }> {
   const { from, known } = task;
   const [newest] = await query<{ last: number }>('SELECT coalesce(max(seq), 0) AS last FROM events');
   const last = newest!.last;
-  const chain = createChainCheck({ from, known, found, erased });
+  const chain = createChainCheck({ from: from ?? pruning, known, found, erased });
   if (from && from.size > 0) {
     const [event] = await query<StoredEvent>(`SELECT ${EVENT} FROM events WHERE seq = $1`, [from.size]);
     chain.start(event ?? null, last);

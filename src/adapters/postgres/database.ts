@@ -109,13 +109,13 @@ function patient({
   patience_ms: number;
 }): Query {
   return async (text, values) => {
-    const deadline = Date.now() + patience_ms;
+    const deadline = performance.now() + patience_ms;
     for (let attempt = 0; ; attempt++) {
       try {
         return (await pool.query(text, values as unknown[])).rows as never;
       } catch (error) {
         const wait = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]!;
-        if (!isPassing(error) || Date.now() + wait > deadline) throw unavailable(error, location);
+        if (!isPassing(error) || performance.now() + wait > deadline) throw unavailable(error, location);
         await pause(wait);
       }
     }

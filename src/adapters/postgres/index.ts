@@ -46,6 +46,11 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       take: (seen, owner, expires_at) => write(({ leases }) => leases.take(seen, owner, expires_at)),
       give: (guard, how) => write(({ leases }) => leases.give(guard, how)),
     },
+    untold: {
+      find: async (call, since) => (await opened()).untold.find(call, since),
+      pass: async (seen, to) => (await opened()).untold.pass(seen, to),
+      told: async (run_id) => (await opened()).untold.told(run_id),
+    },
     history: {
       search: async (query) => (await opened()).history.search(query),
       missing: async (wanted) => (await opened()).history.missing(wanted),
@@ -70,6 +75,22 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       id: async () => (await opened(false)).check.id(),
       notes: async () => (await opened(false)).check.notes(),
       note: async (notes) => (await opened(false)).check.note(notes),
+      claim: async (span) => (await opened(false)).check.claim(span),
+    },
+    archive: {
+      hashes: async (after, limit) => (await opened(false)).archive.hashes(after, limit),
+      events: async (run_ids) => (await opened(false)).archive.events(run_ids),
+      absent: async (run_ids) => (await opened()).archive.absent(run_ids),
+      import: (batch) => write(({ archive }) => archive.import(batch)),
+    },
+    upkeep: {
+      isErased: async (name) => (await opened()).upkeep.isErased(name),
+      survey: async (request, onProgress) => (await opened(false)).upkeep.survey(request, onProgress),
+      erase: async (request, onProgress) => (await opened(false)).upkeep.erase(request, onProgress),
+      planPrune: async (before, onProgress) => (await opened(false)).upkeep.planPrune(before, onProgress),
+      prune: async (request, onProgress) => (await opened(false)).upkeep.prune(request, onProgress),
+      pruned: async () => (await opened()).upkeep.pruned(),
+      clean: async (after, onProgress) => (await opened(false)).upkeep.clean(after, onProgress),
     },
     async close() {
       // An attempt that failed left nothing open.

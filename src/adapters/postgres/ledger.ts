@@ -17,10 +17,11 @@ import { createNotes, type Notes } from './notes.ts';
 import { plain } from './plain-text.ts';
 import { callsDocumentOf, documentOf } from './projection.ts';
 import { problemOf, SCHEMA_VERSION } from './schema.ts';
+import { tellerText } from './untold.ts';
 import type { Withdrawals } from './withdrawals.ts';
 
 // prettier-ignore
-const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7)';
+const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7, $8)';
 const APPEND = 'SELECT * FROM ledger_append($1, $2, $3, $4, $5, $6)';
 const KNOWN = `SELECT k.run_id, k.arguments_digest, k.at, k.valid_ms, r.record
   FROM requests k JOIN runs r ON r.id = k.run_id WHERE k.scope = $1 AND k.key = $2`;
@@ -28,6 +29,7 @@ const STATUS = `SELECT (SELECT count(*) FROM runs) AS total,
   (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
   (SELECT coalesce(max(seq), 0) FROM events) AS events,
   (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
+  (SELECT at FROM events ORDER BY seq LIMIT 1) AS oldest_at,
   (SELECT max(version) FROM ledger_schema) AS schema`;
 
 type Key = NonNullable<IntentRequest['idempotency']>;
@@ -59,15 +61,15 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
     find: (id) => find(db, plain(id)),
     proof: (run_id) => proof(db, notes, run_id),
     async status() {
-      const [rows, id, { verification, anchor }] = await Promise.all([
-        db.read<Record<'total' | 'open' | 'events' | 'newest_at' | 'schema', number>>(STATUS),
+      const [rows, id, { verification, anchor, anchor_problem }] = await Promise.all([
+        db.read<Record<'total' | 'open' | 'events' | 'newest_at' | 'oldest_at' | 'schema', number>>(STATUS),
         notes.ledgerId(),
         notes.notes(),
       ]);
-      const { total, open, events, newest_at, schema } = rows[0]!;
+      const { total, open, events, newest_at, oldest_at, schema } = rows[0]!;
       const problem = problemOf(schema);
       const writable = problem === null;
-      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, schema, writable, problem, verification, anchor };
+      return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, oldest_at, schema, writable, problem, verification, anchor, anchor_problem };
     },
     key() {
       key ??= db.read<{ key: Buffer }>('SELECT key FROM ledger_key').then(([row]) => new Uint8Array(row!.key));
@@ -78,7 +80,7 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
 } // prettier-ignore
 
 async function request(db: Database, withdrawals: Withdrawals, intent: IntentRequest): Promise<Intent> {
-  const { event, lease, idempotency, exclusive, burn, calls } = intent;
+  const { event, lease, idempotency, untold, exclusive, burn, calls } = intent;
   const token = randomUUID();
   const values = [
     SCHEMA_VERSION,
@@ -88,6 +90,7 @@ async function request(db: Database, withdrawals: Withdrawals, intent: IntentReq
     exclusive,
     burn && JSON.stringify(burn),
     calls && callsDocumentOf(calls, randomUUID()),
+    untold && JSON.stringify({ ...untold, teller: tellerText(untold.teller) }),
   ];
   try {
     const [row] = await db.write<RequestRow>(REQUEST, values);

@@ -1,3 +1,6 @@
+import { CLAIM } from './migration-1-claim.ts';
+import { IMPORT } from './migration-1-import.ts';
+
 // Server-side functions of the first schema. All writes go through them, with the rights of the tables' owner, so
 // that the role of the servers needs no right to write any table. `search_path` is the one of the migration.
 
@@ -76,9 +79,9 @@ END $$;
 `;
 
 const RECORDS = `
--- p_calls: the calls that led to it, null if none are recorded.
+-- p_calls: the calls that led to it, null if none are recorded. p_untold: null if it has a key.
 CREATE FUNCTION ledger_request(p_known integer, p_event json, p_lease json, p_key json, p_exclusive boolean, p_burn json,
-  p_calls json)
+  p_calls json, p_untold json)
 RETURNS TABLE (outcome text, run_id text, record text, arguments_digest text, at bigint, valid_ms bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -126,6 +129,7 @@ BEGIN
     INSERT INTO requests (scope, key, arguments_digest, run_id, at, valid_ms)
       VALUES (q.scope, q.key, q.arguments_digest, v_id, v_at, q.valid_ms);
   END IF;
+  IF p_untold IS NOT NULL THEN PERFORM ledger_untold_add(v_id, v_at, p_untold); END IF;
   INSERT INTO leases (run_id, owner, fence, executor, phase, ref, expires_at, timeout_ms, token)
     VALUES (l.run_id, l.owner, 1, l.executor, l.phase, l.ref, l.expires_at, l.timeout_ms, v_token);
   RETURN QUERY SELECT 'stored', r.id, r.record, NULL::text, NULL::bigint, NULL::bigint FROM runs r WHERE r.id = v_id;
@@ -220,9 +224,10 @@ $$;
 
 const PRIVILEGES = `
 REVOKE ALL ON FUNCTION ledger_refuse(), ledger_lock(), ledger_channel(), ledger_seen(uuid), ledger_chain(json),
-  ledger_write(json), ledger_request(integer, json, json, json, boolean, json, json), ledger_append(text, json, bigint, boolean, integer, json),
+  ledger_write(json), ledger_request(integer, json, json, json, boolean, json, json, json),
+  ledger_append(text, json, bigint, boolean, integer, json),
   ledger_lease_renew(text, bigint), ledger_lease_take(text, integer, text, bigint, uuid),
   ledger_lease_give(text, integer, boolean), ledger_withdraw(uuid), ledger_note(json) FROM PUBLIC;
 `;
 
-export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${PRIVILEGES}`;
+export const FUNCTIONS = `${CHAIN}${RECORDS}${LEASES}${NOTES}${IMPORT}${CLAIM}${PRIVILEGES}`;

@@ -1,4 +1,4 @@
-import type { LedgerNotes } from '../../runs/verify.ts';
+import type { LedgerNotes } from '../../ledger/verify.ts';
 import type { Database } from './database.ts';
 
 /** The table `meta`: the ledger's id, and what is remembered about verifications and anchors. */
@@ -6,6 +6,7 @@ export interface Notes {
   ledgerId(): Promise<string>;
   notes(): Promise<LedgerNotes>;
   note(notes: Partial<LedgerNotes>): Promise<void>;
+  claim(span: { now: number; until: number }): Promise<boolean>;
 }
 
 export function createNotes({ read, write }: Pick<Database, 'read' | 'write'>): Notes {
@@ -20,11 +21,20 @@ export function createNotes({ read, write }: Pick<Database, 'read' | 'write'>): 
       );
       const kept = new Map(rows.map(({ name, value }) => [name, JSON.parse(value) as unknown]));
       const of = <T>(name: keyof LedgerNotes): T | null => (kept.get(name) as T | undefined) ?? null;
-      return { verification: of('verification'), verified: of('verified'), anchor: of('anchor') };
+      return {
+        verification: of('verification'),
+        verified: of('verified'),
+        anchor: of('anchor'),
+        anchor_problem: of('anchor_problem'),
+      };
     },
     async note(notes) {
       const texts = Object.entries(notes).map(([name, value]) => [name, JSON.stringify(value)]);
       await write('SELECT ledger_note($1)', [JSON.stringify(Object.fromEntries(texts))]);
+    },
+    async claim({ now, until }) {
+      const [row] = await write<{ mine: boolean }>('SELECT ledger_claim($1, $2) AS mine', [now, until]);
+      return row!.mine;
     },
   };
 }

@@ -1,9 +1,13 @@
 import type { RunHistory } from '../../history/search.ts';
+import type { LedgerArchive } from '../../ledger/archive.ts';
 import type { Trail } from '../../history/trail.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
-import type { LedgerCheck } from '../../runs/verify.ts';
+import type { UntoldRuns } from '../../runs/untold.ts';
+import type { LedgerUpkeep } from '../../ledger/upkeep.ts';
+import type { LedgerCheck } from '../../ledger/verify.ts';
 import type { Log } from '../../shared/ports.ts';
 import { AppError } from '../../shared/errors.ts';
+import { createArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 import { unavailable } from './failures.ts';
@@ -12,6 +16,8 @@ import { createLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
+import { createUntold } from './untold.ts';
+import { createUpkeep } from './upkeep.ts';
 import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
 import { createWithdrawals } from './withdrawals.ts';
@@ -20,9 +26,12 @@ import { createWithdrawals } from './withdrawals.ts';
 export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
+  untold: UntoldRuns;
   history: RunHistory;
   trail: Trail;
   check: LedgerCheck;
+  upkeep: LedgerUpkeep;
+  archive: LedgerArchive;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -51,9 +60,12 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
   return {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
+    untold: createUntold(db),
     history: createHistory(db),
     trail: createTrail(db),
     check: createCheck(db),
+    upkeep: createUpkeep(db),
+    archive: createArchive(db),
     watch,
     async close() {
       withdrawals.close();
@@ -64,7 +76,7 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
 }
 
 function createCheck(db: Database): LedgerCheck {
-  const { ledgerId, notes, note } = createNotes(db);
+  const { ledgerId, notes, note, claim } = createNotes(db);
   return {
     verify: (task, onProgress = () => undefined) =>
       verify(db, task, onProgress).catch((error: unknown) => {
@@ -73,6 +85,7 @@ function createCheck(db: Database): LedgerCheck {
     id: ledgerId,
     notes,
     note,
+    claim,
   };
 }
 

@@ -1,5 +1,5 @@
-import type { ActionRun, RunEvent } from '../../runs/action-run.ts';
-import { commitAll, type LedgerEvent } from '../../runs/chain.ts';
+import type { ActionRun, RunEvent, LedgerEvent } from '../../runs/action-run.ts';
+import { commitAll } from '../../ledger/chain.ts';
 import { callRows, type CallsEvent } from '../../runs/trail-event.ts';
 import { canonicalJson } from '../../shared/json.ts';
 import { foldAll, plain, plainOrNull } from './plain-text.ts';
@@ -12,6 +12,11 @@ export function documentOf(event: RunEvent, { token, run }: { token: string; run
     people: peopleOf(run),
     aliases: run.aliases.map(({ id }) => plain(id)),
   });
+}
+
+/** What `ledger_chain` takes: an event that no table says anything about. */
+export function noteDocumentOf(event: LedgerEvent, token: string): string {
+  return JSON.stringify(chained(event, token));
 }
 
 /** The same for `ledger_write_calls`. */

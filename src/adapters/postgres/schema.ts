@@ -3,9 +3,13 @@ import type { Query } from './database.ts';
 import { TABLES } from './migration-1.ts';
 import { FUNCTIONS } from './migration-1-functions.ts';
 import { TRAIL_FUNCTIONS, TRAIL_TABLES } from './migration-1-trail.ts';
+import { UNTOLD_FUNCTIONS, UNTOLD_TABLE } from './migration-1-untold.ts';
+import { UPKEEP } from './migration-1-upkeep.ts';
 
 /** In order, each applied once and only adding: an older program goes on reading and ending its runs. */
-const MIGRATIONS = [`${TABLES}${TRAIL_TABLES}${FUNCTIONS}${TRAIL_FUNCTIONS}`];
+const MIGRATIONS = [
+  `${TABLES}${TRAIL_TABLES}${UNTOLD_TABLE}${FUNCTIONS}${TRAIL_FUNCTIONS}${UNTOLD_FUNCTIONS}${UPKEEP}`,
+];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 

@@ -1,5 +1,6 @@
+import type { LedgerEvent } from '../../runs/action-run.ts';
 import type { Database } from 'better-sqlite3';
-import { commitAll, GENESIS, linkHash, type LedgerEvent } from '../../runs/chain.ts';
+import { commitAll, GENESIS, linkHash } from '../../ledger/chain.ts';
 import { canonicalJson } from '../../shared/json.ts';
 
 /** Links an event to the newest one and stores its private values beside it; callers hold the transaction. Answers its `seq`. */

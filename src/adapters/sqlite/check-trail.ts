@@ -1,9 +1,10 @@
+import type { Row } from '../../runs/row.ts';
 import type { Database, Statement } from 'better-sqlite3';
-import type { StoredEvent } from '../../runs/chain.ts';
+import type { StoredEvent } from '../../ledger/chain.ts';
 import { CALLS_RECORDED, CALL_COLUMNS } from '../../runs/trail-event.ts';
-import { checkCalls } from '../../runs/verify-trail.ts';
-import type { PlainValue, Row } from '../../runs/verify-projection.ts';
-import type { Finding } from '../../runs/verify.ts';
+import { checkCalls } from '../../ledger/verify-trail.ts';
+import type { PlainValue } from '../../ledger/verify-projection.ts';
+import type { Finding } from '../../ledger/verify.ts';
 import { storable } from './storable.ts';
 
 /** Rebuilds the rows of `calls` of each event behind `after`, and looks for rows that no event calls for. */

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import {
   createCollector,
   type Erased,
@@ -7,11 +7,14 @@ import {
   type Progress,
   type VerifyReport,
   type VerifyTask,
-} from '../../runs/verify.ts';
-import { createChainCheck } from '../../runs/verify-chain.ts';
-import { checkRun } from '../../runs/verify-projection.ts';
+} from '../../ledger/verify.ts';
+import type { Pruning } from '../../ledger/prune.ts';
+import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
+import { createChainCheck } from '../../ledger/verify-chain.ts';
+import { checkRun } from '../../ledger/verify-projection.ts';
 import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
+import { readPruned } from './prune.ts';
 import { missingTriggers } from './schema.ts';
 import { storedRuns, type RunScope } from './stored-runs.ts';
 
@@ -28,11 +31,15 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
   const check = db.transaction((): VerifyReport => {
     const findings = createCollector<Finding>();
     const erased = createCollector<Erased>();
-    const parts = { db, task, found: findings.add, onProgress };
-    if (!task.from) checkFile(parts);
+    const pruned = readPruned(db);
+    const { pruning } = pruned;
+    const from = beginningOf(task.from, pruning);
+    const parts = { db, task: { ...task, from }, pruning, found: findings.add, onProgress };
+    if (!from) checkFile(parts);
+    checkPruned(pruned, task.known, findings.add);
     const chain = checkEvents(parts, erased.add);
     const runs = checkRuns(parts);
-    checkTrail(db, task.from?.size ?? 0, parts.found);
+    checkTrail(db, from?.size ?? 0, parts.found);
     return {
       ...chain.state,
       checked: { events: chain.events, runs, private_values: chain.private_values },
@@ -40,6 +47,8 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
       findings_total: findings.total(),
       erased: erased.list,
       erased_total: erased.total(),
+      pruning,
+      from: from?.size ?? 0,
     };
   });
   return check.deferred();
@@ -48,12 +57,13 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
 interface Parts {
   db: Database;
   task: VerifyTask;
+  pruning: Pruning | null;
   found: (finding: Finding) => void;
   onProgress: OnProgress;
 }
 
 /** SQLite's own check: indexes that hide rows, damaged pages. And the triggers that refuse changes. */
-export function checkFile({ db, found, onProgress }: Omit<Parts, 'task'>): void {
+export function checkFile({ db, found, onProgress }: Pick<Parts, 'db' | 'found' | 'onProgress'>): void {
   onProgress({ step: 'file', done: 0, total: 1 });
   const problems = db.pragma('integrity_check(20)') as { integrity_check: string }[];
   for (const { integrity_check: problem } of problems) {
@@ -65,7 +75,7 @@ export function checkFile({ db, found, onProgress }: Omit<Parts, 'task'>): void 
 }
 
 function checkEvents(
-  { db, task, found, onProgress }: Parts,
+  { db, task, pruning, found, onProgress }: Parts,
   erased: (erased: Erased) => void,
 ): {
   state: Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'>;
@@ -75,7 +85,7 @@ function checkEvents(
   const { from, known } = task;
   const after = from?.size ?? null;
   const last = lastSeq(db);
-  const chain = createChainCheck({ from, known, found, erased });
+  const chain = createChainCheck({ from: from ?? pruning, known, found, erased });
   if (from && from.size > 0) chain.start(eventAt(db, from.size), last);
   const values = peekable(valuesAfter(db, after));
   const counts = { events: 0, private_values: 0 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { AppError } from '../../shared/errors.ts';
 import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
+import { restore, type LedgerState, type Restored } from './backup.ts';
 import { createMemory } from './memory.ts';
 import { LEDGER_FILE } from './open.ts';
 import { verifySideBySide, verifyThreads } from './parallel-check.ts';
@@ -11,7 +12,7 @@ import type { SyncPage } from './search.ts';
 
 /**
  * The ledger on SQLite at `home/ledger.db`. Two threads, so that a long question delays no record: one writes,
- * one reads; each opens the file when first called. A verification has threads of its own. `worker` is the built `ledger-worker.js`.
+ * one reads; each opens the file when first called. Verification and upkeep have threads of their own. `worker` is the built `ledger-worker.js`.
  */
 export function createSqliteLedger({ home, worker }: { home: string; worker: URL }): Records {
   const listeners = new Set<() => void>();
@@ -53,6 +54,11 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       take: (seen, owner, expires_at) => write('leaseTake', seen, owner, expires_at),
       give: (guard, how) => write('leaseGive', guard, how),
     },
+    untold: {
+      find: (call, since) => reader.call('untoldFind', call, since),
+      pass: (seen, to) => writer.call('untoldPass', seen, to),
+      told: (run_id) => writer.call('untoldTold', run_id),
+    },
     history: {
       search: (query) =>
         memory.recall(JSON.stringify(query), async () => {
@@ -90,12 +96,45 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       },
       notes: () => reader.call('notes'),
       note: (notes) => write('note', notes),
+      claim: (span) => writer.call('claim', span),
+    },
+    archive: {
+      hashes: (after, limit) => reader.call('archiveHashes', after, limit),
+      events: (run_ids) => reader.call('archiveEvents', run_ids),
+      absent: (run_ids) => reader.call('archiveAbsent', run_ids),
+      import: (batch) => write('archiveImport', batch),
+    },
+    upkeep: {
+      isErased: (name) => reader.call('isErased', name),
+      survey: (request, onProgress = () => undefined) => checkers[0]!.follow('survey', [request], onProgress),
+      erase: (request, onProgress = () => undefined) => checkers[0]!.follow('erase', [request], onProgress),
+      planPrune: (before, onProgress = () => undefined) =>
+        checkers[0]!.follow('planPrune', [before], onProgress),
+      prune: (request, onProgress = () => undefined) => checkers[0]!.follow('prune', [request], onProgress),
+      pruned: () => reader.call('pruned'),
+      clean: (_after, onProgress = () => undefined) => checkers[0]!.follow('clean', [], onProgress),
     },
     async close() {
       memory.close();
       await Promise.all([writer.close(), reader.close(), ...checkers.map((checker) => checker.close())]);
     },
   };
+}
+
+/** Copies of a ledger file; opens nothing before it is asked to. */
+export function createBackups({ home, worker }: { home: string; worker: URL }): Backups {
+  return {
+    async backup(file) {
+      const copier = createRpc(worker, home, () => undefined);
+      return await copier.call<LedgerState>('backup', file).finally(() => copier.close());
+    },
+    restore: (from, force) => restore(from, { home, force }),
+  };
+}
+
+export interface Backups {
+  backup(file: string): Promise<LedgerState>;
+  restore(from: string, force: boolean): Restored;
 }
 
 /** Resolves with the next change, after `max_ms`, or when the signal says so. */

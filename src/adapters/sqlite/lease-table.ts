@@ -67,8 +67,8 @@ export function createLeaseTable(db: Database): LeaseTable {
   };
 }
 
-// Members in one fixed order, so that equal owners are equal text.
-function ownerText({ host, boot_id, pid_ns, pid, pid_start }: ProcessIdentity): string {
+/** Members in one fixed order, so that equal owners are equal text. */
+export function ownerText({ host, boot_id, pid_ns, pid, pid_start }: ProcessIdentity): string {
   return JSON.stringify({ host, boot_id, pid_ns, pid, pid_start });
 }
 

@@ -13,6 +13,7 @@ import { createProjection, type Projection } from './projection.ts';
 import { createNotes } from './notes.ts';
 import { createCallWriter } from './trail.ts';
 import { createLeaseTable, type LeaseTable } from './lease-table.ts';
+import { createUntoldTable, type UntoldTable } from './untold-table.ts';
 
 type Key = NonNullable<IntentRequest['idempotency']>;
 
@@ -26,12 +27,14 @@ export interface SyncLedger {
   key(): Uint8Array;
   proof(run_id: string): RunProof | null;
   leases: LeaseTable;
+  untold: UntoldTable;
 }
 
 export function createSyncLedger(open: OpenLedger): SyncLedger {
   const { db } = open;
   const projection = createProjection(db);
   const leases = createLeaseTable(db);
+  const untold = createUntoldTable(db);
   const requests = createRequests(open, projection);
   const recordCalls = createCallWriter(db);
 
@@ -48,6 +51,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     if (intent.calls) recordCalls(intent.calls);
     const run = projection.append(intent.event);
     if (intent.idempotency) requests.remember(intent.idempotency, run.id, now);
+    if (intent.untold) untold.add({ run_id: run.id, at: now }, intent.untold);
     leases.create(intent.lease);
     return { outcome: 'stored', run, fence: 1 };
   });
@@ -71,6 +75,7 @@ export function createSyncLedger(open: OpenLedger): SyncLedger {
     key: () => open.key,
     proof: createProof(open),
     leases,
+    untold,
   };
 }
 
@@ -139,12 +144,13 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
     `SELECT (SELECT count(*) FROM runs) AS total,
             (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
             (SELECT coalesce(max(seq), 0) FROM events) AS events,
-            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at`,
+            (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
+            (SELECT at FROM events ORDER BY seq LIMIT 1) AS oldest_at`,
   );
   const notes = createNotes(db);
   return () => {
-    const { verification, anchor } = notes.notes();
-    const { total, open, events, newest_at } = counts.get() as Record<string, number | null>;
+    const { verification, anchor, anchor_problem } = notes.notes();
+    const { total, open, events, newest_at, oldest_at } = counts.get() as Record<string, number | null>;
     return {
       id: notes.ledgerId(),
       kind: 'sqlite',
@@ -152,11 +158,13 @@ function createStatus({ db, file, schema, writable, problem }: OpenLedger): () =
       runs: { total: total ?? 0, open: open ?? 0 },
       events: events ?? 0,
       newest_at: newest_at ?? null,
+      oldest_at: oldest_at ?? null,
       schema,
       writable,
       problem,
       verification,
       anchor,
+      anchor_problem,
     };
   };
 }

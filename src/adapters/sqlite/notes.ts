@@ -1,10 +1,11 @@
 import type { Database } from 'better-sqlite3';
-import type { LedgerNotes } from '../../runs/verify.ts';
+import type { LedgerNotes } from '../../ledger/verify.ts';
 
 export interface SyncNotes {
   ledgerId(): string;
   notes(): LedgerNotes;
   note(notes: Partial<LedgerNotes>): void;
+  claim(span: { now: number; until: number }): boolean;
 }
 
 /** The table `meta`: the ledger's id, and what is remembered about verifications and anchors. */
@@ -18,13 +19,19 @@ export function createNotes(db: Database): SyncNotes {
   const note = db.transaction((notes: Partial<LedgerNotes>): void => {
     for (const [name, value] of Object.entries(notes)) write.run(name, JSON.stringify(value));
   });
+  const claim = db.prepare(
+    `INSERT INTO meta (name, value) VALUES ('claim', @until)
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS INTEGER) <= @now`,
+  );
   return {
     ledgerId: () => select.get('ledger') as string,
     notes: () => ({
       verification: read('verification'),
       verified: read('verified'),
       anchor: read('anchor'),
+      anchor_problem: read('anchor_problem'),
     }),
     note: (notes) => note.immediate(notes),
+    claim: ({ now, until }) => claim.run({ now, until }).changes === 1,
   };
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Progress, VerifyReport, VerifyTask } from '../../runs/verify.ts';
+import type { Progress, VerifyReport, VerifyTask } from '../../ledger/verify.ts';
 import type { Division, SoundPiece } from './quick-check.ts';
 import type { Rpc } from './rpc.ts';
 
@@ -34,8 +34,7 @@ export async function verifySideBySide(
     if (result === null || result === false) sound = false;
   };
   const tell = (): void => {
-    const done = pieces.reduce((runs, piece) => runs + piece.runs, 0);
-    onProgress({ step: 'runs', done, total: (bounds.length + 1) * runs_in_piece });
+    onProgress({ step: 'runs', done: sum(pieces, 'runs'), total: (bounds.length + 1) * runs_in_piece });
   };
   const take = (piece: SoundPiece | null): void => {
     judge(piece);
@@ -55,18 +54,24 @@ export async function verifySideBySide(
       for (let job = jobs.shift(); job && sound; job = jobs.shift()) await job(thread);
     }),
   );
-  return sound && state ? reportOf(state, pieces) : null;
+  return sound && state && sum(pieces, 'gone') <= sum(pieces, 'told') ? reportOf(state, pieces) : null;
+}
+
+type Count = 'runs' | 'private_values' | 'erased_total' | 'gone' | 'told';
+
+function sum(pieces: readonly SoundPiece[], field: Count): number {
+  return pieces.reduce((total, piece) => total + piece[field], 0);
 }
 
 function reportOf(state: State, pieces: readonly SoundPiece[]): VerifyReport {
-  const sum = (field: 'runs' | 'private_values' | 'erased_total'): number =>
-    pieces.reduce((total, piece) => total + piece[field], 0);
   return {
     ...state,
-    checked: { events: state.size, runs: sum('runs'), private_values: sum('private_values') },
+    checked: { events: state.size, runs: sum(pieces, 'runs'), private_values: sum(pieces, 'private_values') },
     findings: [],
     findings_total: 0,
     erased: pieces.flatMap(({ erased }) => erased).sort((a, b) => a.seq - b.seq),
-    erased_total: sum('erased_total'),
+    erased_total: sum(pieces, 'erased_total'),
+    pruning: null,
+    from: 0,
   };
 }

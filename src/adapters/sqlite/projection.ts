@@ -1,6 +1,7 @@
+import type { Row } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
-import type { Projector, Row } from '../../runs/verify-projection.ts';
-import { applyEvent, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import type { Projector, Rebuilt } from '../../ledger/verify-projection.ts';
+import { applyEvent, type ActionRun, type RunEvent, type LedgerEvent } from '../../runs/action-run.ts';
 import { createChain } from './chain.ts';
 import { storable } from './storable.ts';
 
@@ -15,6 +16,10 @@ export const RUN_COLUMNS = [
 export interface Projection {
   append(event: RunEvent): ActionRun;
   read(id: string): ActionRun | null;
+  /** Chains an event and leaves the projection alone; answers its number. */
+  chain(event: LedgerEvent): number;
+  /** Replaces what the tables say about a run. */
+  rewrite(rebuilt: Rebuilt): void;
 }
 
 export function createProjection(db: Database): Projection {
@@ -32,12 +37,18 @@ export function createProjection(db: Database): Projection {
 
   return {
     read,
+    chain,
     append(event) {
       chain(event);
       const run = applyEvent(read(event.run_id), event);
       writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
-      names(run);
+      names.add(projector.people(run), run);
       return run;
+    },
+    rewrite({ run, row, people }) {
+      writeRun.run({ ...row, record: JSON.stringify(run) });
+      names.clear(run.id);
+      names.add(people, run);
     },
   };
 }
@@ -68,14 +79,21 @@ export const projector: Projector = {
 };
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
-function peopleWriter(db: Database): (run: ActionRun) => void {
+function peopleWriter(db: Database): {
+  add(people: Iterable<string>, run: ActionRun): void;
+  clear(run_id: string): void;
+} {
   const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
   const insertAlias = db.prepare('INSERT OR IGNORE INTO run_aliases (alias, run_id) VALUES (?, ?)');
-  return (run) => {
-    for (const entry of projector.people(run)) {
-      const space = entry.indexOf(' ');
-      insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
-    }
-    for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
+  const deletePeople = db.prepare('DELETE FROM run_people WHERE run_id = ?');
+  return {
+    add(people, run) {
+      for (const entry of people) {
+        const space = entry.indexOf(' ');
+        insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
+      }
+      for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
+    },
+    clear: (run_id) => void deletePeople.run(run_id),
   };
 }

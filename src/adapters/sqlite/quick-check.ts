@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
-import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../runs/verify.ts';
-import { soundEvent } from '../../runs/verify-chain.ts';
-import { createLinkCheck, type Link } from '../../runs/verify-links.ts';
-import { checkRun } from '../../runs/verify-projection.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
+import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../ledger/verify.ts';
+import { soundEvent, valuesErasedBy } from '../../ledger/verify-chain.ts';
+import { createLinkCheck, type Link } from '../../ledger/verify-links.ts';
+import { checkRun } from '../../ledger/verify-projection.ts';
 import { checkFile } from './check.ts';
 import { checkTrail } from './check-trail.ts';
+import { readPruned } from './prune.ts';
 import { projector } from './projection.ts';
 import { storedRuns } from './stored-runs.ts';
 
@@ -19,13 +20,15 @@ export interface Division {
   bounds: string[];
 }
 
-/** Null: there are private values where no event is. */
+/** Null: there are private values where no event is, or the beginning was pruned. */
 export function divide(db: Database, runs_in_piece: number): Division | null {
   return inSnapshot(db, () => {
     const last = number(db, 'SELECT coalesce(max(seq), 0) FROM events');
     const strays = number(db, `SELECT count(*) FROM event_private WHERE seq < 1`);
     const beyond = number(db, 'SELECT coalesce(max(seq), 0) FROM event_private');
     if (strays > 0 || beyond > last) return null;
+    const { pruning, rollups } = readPruned(db);
+    if (pruning !== null || rollups.length > 0) return null;
     const bounds = db
       .prepare('SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs) WHERE n % ? = 0')
       .pluck()
@@ -72,6 +75,9 @@ export function checkOwnEvents(db: Database): SoundPiece | null {
 export interface SoundPiece {
   runs: number;
   private_values: number;
+  /** Values that are gone, and as many as events of erasures tell of. */
+  gone: number;
+  told: number;
   erased: Erased[];
   erased_total: number;
 }
@@ -104,15 +110,26 @@ interface Tally {
 function createTally(): Tally {
   const erased = createCollector<Erased>();
   let private_values = 0;
+  let gone = 0;
+  let told = 0;
   return {
     add(event, values) {
       const names = soundEvent(event, values);
       if (!names) return false;
       if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
       private_values += values.length;
+      gone += names.length;
+      told += valuesErasedBy(event);
       return true;
     },
-    result: (runs) => ({ runs, private_values, erased: erased.list, erased_total: erased.total() }),
+    result: (runs) => ({
+      runs,
+      private_values,
+      gone,
+      told,
+      erased: erased.list,
+      erased_total: erased.total(),
+    }),
   };
 }
 

@@ -99,12 +99,39 @@ CREATE INDEX requests_by_run ON requests (run_id);
 CREATE TABLE burnt (nonce TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+// Runs without an idempotency key whose caller does not know their id yet; `teller` is empty if it is gone.
+const UNTOLD = `
+CREATE TABLE untold (run_id TEXT PRIMARY KEY, call TEXT NOT NULL, teller TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+`;
+
+// Events about the ledger itself, which are few, are found without a walk over those about calls.
+const UPKEEP = `
+CREATE INDEX events_of_upkeep ON events (kind, seq) WHERE kind IN ('person_erased', 'ledger_pruned');
+-- What pruned runs were summed up to; the newest ledger_pruned has the digest.
+CREATE TABLE rollups (
+  day TEXT NOT NULL, kind TEXT NOT NULL, organization TEXT, workspace TEXT NOT NULL, environment TEXT, block TEXT,
+  block_version TEXT, action TEXT, status TEXT NOT NULL,
+  runs INTEGER NOT NULL, launched INTEGER NOT NULL, duration_ms INTEGER NOT NULL
+);
+`;
+
 const TRIGGERS = ['events_never_change', 'events_never_leave', 'events_never_give_way'];
 
 /** The triggers that refuse changes of events and are not there. */
 export function missingTriggers(db: Database): string[] {
   const there = db.prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'").pluck().all();
   return TRIGGERS.filter((name) => !there.includes(name));
+}
+
+/** Does what a trigger refuses, inside the caller's transaction: no other connection ever sees it without. */
+export function suspended(db: Database, trigger: string, use: () => void): void {
+  const sql = db
+    .prepare("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?")
+    .pluck()
+    .get(trigger);
+  db.exec(`DROP TRIGGER ${trigger}`);
+  use();
+  db.exec(sql as string);
 }
 
 /** Answers the schema version that the file has now; creates the tables in a new file. */
@@ -114,7 +141,7 @@ export function migrate(db: Database): number {
     // Several servers may start on a new file at once: the second finds the work done.
     const create = db.transaction(() => {
       if (version() !== 0) return;
-      db.exec(`${TABLES}${TRAIL_TABLES}`);
+      db.exec(`${TABLES}${TRAIL_TABLES}${UNTOLD}${UPKEEP}`);
       db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });

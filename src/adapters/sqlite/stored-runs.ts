@@ -1,6 +1,7 @@
+import type { Row } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../runs/chain.ts';
-import type { RunParts, Row } from '../../runs/verify-projection.ts';
+import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
+import type { RunParts } from '../../ledger/verify-projection.ts';
 import { RUN_COLUMNS } from './projection.ts';
 
 /** Which runs: those of a range of ids, or those that have an event after one. Null bounds are open. */

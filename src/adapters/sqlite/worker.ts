@@ -1,12 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
-import type { Progress, VerifyTask } from '../../runs/verify.ts';
-import type { KnownState } from '../../runs/verify.ts';
+import type { UpkeepProgress } from '../../ledger/upkeep.ts';
+import type { Progress, VerifyTask } from '../../ledger/verify.ts';
+import { createSyncArchive } from './archive.ts';
+import type { KnownState } from '../../ledger/verify.ts';
 import { verify } from './check.ts';
+import { backup } from './backup.ts';
+import { clean } from './clean.ts';
+import { createErasure } from './erase.ts';
 import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
 import { createSyncLedger } from './ledger.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
+import { createPruning } from './prune.ts';
 import { createSyncHistory } from './search.ts';
 import { createSyncTrail } from './trail.ts';
 import type { Answer, Call, Post } from './rpc.ts';
@@ -25,7 +31,8 @@ function methods(): Record<string, Method> {
   if (!opened) {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
-    const { leases, ...records } = sync;
+    const { leases, untold, ...records } = sync;
+    const archive = createSyncArchive(ledger);
     opened = {
       ledger,
       methods: {
@@ -36,8 +43,19 @@ function methods(): Record<string, Method> {
         leaseRenew: leases.renew,
         leaseTake: leases.take,
         leaseGive: leases.give,
+        untoldFind: untold.find,
+        untoldPass: untold.pass,
+        untoldTold: untold.told,
         ...createNotes(ledger.db),
+        archiveHashes: archive.hashes,
+        archiveEvents: archive.events,
+        archiveAbsent: archive.absent,
+        archiveImport: archive.import,
         verify: (task: VerifyTask) => verify(ledger.db, task, report),
+        ...createErasure(ledger, report),
+        ...createPruning(ledger, report),
+        clean: () => clean(ledger, report),
+        backup: (file: string) => backup(ledger.db, file),
         divide: (runs: number) => divide(ledger.db, runs),
         checkOwnEvents: () => checkOwnEvents(ledger.db),
         isSoundFile: () => isSoundFile(ledger.db),
@@ -54,7 +72,7 @@ function methods(): Record<string, Method> {
 /** The call that is being answered: progress belongs to it. */
 let current = 0;
 
-function report(progress: Progress): void {
+function report(progress: Progress | UpkeepProgress): void {
   port.postMessage({ id: current, progress } satisfies Post);
 }
 

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { count } from '../count.ts';
 
 /** `problem`: something will not work. `warning`: it works, but perhaps not as meant. */
 export type Mark = 'ok' | 'warning' | 'problem';
@@ -50,7 +51,6 @@ export function renderSummary(findings: readonly Finding[]): string {
   return `${parts.join(', ')}.\n`;
 }
 
-export function plural(count: number, word: string): string | null {
-  if (count === 0) return null;
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
+export function plural(n: number, word: string): string | null {
+  return n === 0 ? null : count(n, word);
 }

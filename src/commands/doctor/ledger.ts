@@ -14,11 +14,13 @@ export async function checkLedger({ config, services, supervision }: Parts): Pro
     return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
   }
   try {
-    const { location, runs, events, schema, writable, problem: trouble } = await services.ledger.status();
+    const status = await services.ledger.status();
+    const { location, runs, events, schema, writable, problem: trouble } = status;
     const text = `ledger ${location}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
     const leases = await services.leases.list();
     return [
       writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
+      ...pruning(status.oldest_at, { retention_ms: services.retention_ms, now: services.clock.now() }),
       ...leases.map((lease) => describeLease(lease, supervision)),
     ];
   } catch (error) {
@@ -27,6 +29,15 @@ export async function checkLedger({ config, services, supervision }: Parts): Pro
     const help = fix && !fix.includes('doctor') ? { fix } : {};
     return [problem(messageOf(error), help)];
   }
+}
+
+function pruning(
+  oldest_at: number | null,
+  { retention_ms, now }: { retention_ms: number | null; now: number },
+): Finding[] {
+  if (retention_ms === null || oldest_at === null || oldest_at >= now - retention_ms) return [];
+  const text = `the ledger holds events since ${new Date(oldest_at).toISOString()}, longer than POLYCRATE_MCP_RETENTION`;
+  return [warning(text, { fix: 'run `polycrate-mcp ledger prune`' })];
 }
 
 function isThere(file: string): Promise<boolean> {

@@ -27,12 +27,26 @@ const RECORD_FIELDS = new Set(
   ).split(' '),
 );
 
+/** Longest text, in characters, and number of texts whose cleaned form is remembered. */
+const SHORT_TEXT = 64;
+const MOST_ANSWERS = 2_000;
+
 export function createRedaction(): Redaction {
   const sources = new Map<string, Known>();
   let redactor: Redactor | null = null;
   const current = (): Redactor =>
     (redactor ??= createRedactor(withoutNames(together([...sources.values()]))));
-  const text = (value: string): string => redactText(current(), value);
+  // Answers are made of the same names, states and keys again and again.
+  const answers = new Map<string, string>();
+  const text = (value: string): string => {
+    if (value.length > SHORT_TEXT) return redactText(current(), value);
+    let answer = answers.get(value);
+    if (answer === undefined) {
+      if (answers.size >= MOST_ANSWERS) answers.clear();
+      answers.set(value, (answer = redactText(current(), value)));
+    }
+    return answer;
+  };
   const json = (value: unknown, field: string): unknown => {
     if (typeof value === 'string') return RECORD_FIELDS.has(field) ? cleanText(value) : text(value);
     if (Array.isArray(value)) return value.map((item) => json(item, field));
@@ -44,6 +58,7 @@ export function createRedaction(): Redaction {
       if (sources.get(source) === known) return;
       sources.set(source, known);
       redactor = null;
+      answers.clear();
     },
     text,
     json: (value) => json(value, '') as never,

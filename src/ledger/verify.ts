@@ -1,4 +1,6 @@
+import type { AnchorNote, AnchorProblem, VerificationNote } from '../runs/run-ledger.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import type { Pruning } from './prune.ts';
 import type { Frontier } from './checkpoint-tree.ts';
 
 /** What is wrong with a ledger. `field` and `run_id` are there where they can be told. */
@@ -10,11 +12,13 @@ export interface Finding {
     | 'link_broken'
     | 'private_changed'
     | 'private_unexpected'
+    | 'private_missing'
     | 'row_changed'
     | 'row_missing'
     | 'row_unexpected'
     | 'anchor_mismatch'
     | 'anchor_altered'
+    | 'pruning_forged'
     | 'storage';
   /** One sentence for a reader. */
   says: string;
@@ -22,7 +26,8 @@ export interface Finding {
   /** Last of several events in a row. */
   to_seq?: number;
   run_id?: string;
-  table?: 'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'calls';
+  table?:
+    'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'rollups' | 'calls';
   field?: string;
 }
 
@@ -57,6 +62,10 @@ export interface VerifyReport extends Pick<Checkpoint, 'size' | 'head' | 'root'>
   findings_total: number;
   erased: Erased[];
   erased_total: number;
+  /** What the ledger says of the events that were pruned from its beginning. */
+  pruning: Pruning | null;
+  /** Events up to this one were not looked at; 0: all that are there were. */
+  from: number;
 }
 
 /** Private values that are gone. The chain is whole without them. */
@@ -80,6 +89,8 @@ export interface LedgerCheck {
   notes(): Promise<LedgerNotes>;
   /** Stores notes, each replacing the one before. Working state: losing it loses no history. */
   note(notes: Partial<LedgerNotes>): Promise<void>;
+  /** For work that one of several processes shall do: true for one caller until then. Epoch milliseconds. */
+  claim(span: { now: number; until: number }): Promise<boolean>;
 }
 
 /** What is remembered about verifications and anchors. */
@@ -88,22 +99,7 @@ export interface LedgerNotes {
   /** The last state that was verified without a finding, signed, with what is needed to go on from it. */
   verified: { checkpoint: Checkpoint; frontier: Frontier } | null;
   anchor: AnchorNote | null;
-}
-
-export interface VerificationNote {
-  at: number;
-  result: 'sound' | 'not_provable' | 'tampered';
-  /** All events up to this one were looked at, in this verification or in one that it went on from. */
-  up_to: number;
-  findings: number;
-}
-
-/** The newest checkpoint that was handed out. */
-export interface AnchorNote {
-  at: number;
-  size: number;
-  /** A file, or null if it was printed. */
-  file: string | null;
+  anchor_problem: AnchorProblem | null;
 }
 
 const MAX_LISTED = 1_000;

@@ -1,7 +1,8 @@
+import type { Row } from '../runs/row.ts';
 import type { Json, JsonObject } from '../shared/json.ts';
 import type { StoredEvent } from './chain.ts';
-import { CALLS_RECORDED, callRows } from './trail-event.ts';
-import type { PlainValue, Row } from './verify-projection.ts';
+import { CALLS_RECORDED, callRows } from '../runs/trail-event.ts';
+import type { PlainValue } from './verify-projection.ts';
 import type { Finding } from './verify.ts';
 
 /** Everything that is stored under one `seq` about calls. */

@@ -25,17 +25,6 @@ export function linkHash({ seq, at, kind, run_id, facts, commitments, prev }: Li
   return sha256(canonicalJson({ format: 1, seq, at, kind, run_id, facts, private: commitments, prev }));
 }
 
-/** What is handed to a ledger to be chained; an event that is not about a run has the empty `run_id`. */
-export interface LedgerEvent {
-  kind: string;
-  run_id: string;
-  at: number;
-  /** Stored as they are. */
-  facts: JsonObject;
-  /** About or typed by a person: enters the canonical bytes only as salted commitments, so that it can be erased. */
-  private: JsonObject;
-}
-
 /** What stands in an event for a private value; without salt and value nobody can tell which it was. */
 export function commitment(salt: Uint8Array, value: Json): string {
   return createHmac('sha256', salt).update(canonicalJson(value)).digest('hex');
@@ -47,8 +36,11 @@ export function commitAll(members: JsonObject): {
   values: { name: string; salt: Buffer; value: string }[];
 } {
   const commitments: Record<string, string> = {};
-  const values = Object.entries(members).map(([name, member]) => {
-    const salt = randomBytes(16);
+  const names = Object.keys(members);
+  const salts = randomBytes(16 * names.length);
+  const values = names.map((name, n) => {
+    const member = members[name]!;
+    const salt = salts.subarray(16 * n, 16 * (n + 1));
     commitments[name] = commitment(salt, member);
     return { name, salt, value: canonicalJson(member) };
   });

@@ -1,10 +1,8 @@
+import type { Cell, Row } from '../runs/row.ts';
 import { isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
-import { foldEvent, type ActionRun, type RunEvent } from './action-run.ts';
+import { foldEvent, type ActionRun, type RunEvent } from '../runs/action-run.ts';
 import type { StoredEvent, StoredValue } from './chain.ts';
 import type { Finding } from './verify.ts';
-
-type Cell = string | number | null;
-export type Row = Record<string, Cell>;
 
 export type PlainValue = Pick<StoredValue, 'name' | 'value'>;
 
@@ -48,7 +46,8 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
   }
 }
 
-interface Rebuilt {
+/** What the tables must say about a run. */
+export interface Rebuilt {
   run: ActionRun;
   row: Row;
   people: Set<string>;
@@ -56,7 +55,10 @@ interface Rebuilt {
 }
 
 /** Null: there are no events. */
-function rebuild({ events }: RunParts, projector: Projector): Rebuilt | null | 'impossible' {
+export function rebuild(
+  { events }: Pick<RunParts, 'events'>,
+  projector: Projector,
+): Rebuilt | null | 'impossible' {
   let run: ActionRun | null = null;
   // Entries stay although a later event changes the record, hence they are collected on the way.
   const people = new Set<string>();

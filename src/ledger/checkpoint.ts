@@ -4,26 +4,26 @@ import { AppError } from '../shared/errors.ts';
 import { canonicalJson } from '../shared/json.ts';
 
 const FORMAT = 'polycrate-mcp checkpoint 1';
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
-const schema = z.strictObject({
+export const checkpointSchema = z.strictObject({
   format: z.literal(FORMAT),
   ledger: z.string(),
   /** Number of events, which is the `seq` of the last one. */
   size: z.int().min(0),
   /** `hash` of the last event. */
-  head: digest,
+  head: digestSchema,
   /** Root of the Merkle tree over the hashes of all events. */
-  root: digest,
+  root: digestSchema,
   /** Epoch milliseconds. */
   at: z.int(),
-  key_id: digest,
+  key_id: digestSchema,
   /** Ed25519 over the canonical JSON of all other members, base64. */
   signature: z.string(),
 });
 
 /** What a ledger held at a time, signed. A copy kept elsewhere is an anchor. */
-export type Checkpoint = z.infer<typeof schema>;
+export type Checkpoint = z.infer<typeof checkpointSchema>;
 
 /** SHA-256 over the DER of the public key (SPKI), hex. */
 export function keyId(publicKey: KeyObject): string {
@@ -62,7 +62,7 @@ export function checkSignature(
 
 /** Reads a checkpoint that was written down. Throws `invalid_argument` for anything else. */
 export function parseCheckpoint(text: string): Checkpoint {
-  const parsed = schema.safeParse(parseJson(text));
+  const parsed = checkpointSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   throw new AppError('invalid_argument', 'this is no checkpoint of a ledger', {
     next: '`polycrate-mcp ledger checkpoint --out FILE` writes one',

@@ -1,7 +1,9 @@
 import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
-import { RUN_EVENT_KINDS } from './action-run.ts';
-import { CALLS_RECORDED } from './trail-event.ts';
+import { RUN_EVENT_KINDS } from '../runs/action-run.ts';
+import { PERSON_ERASED, UPKEEP_EVENT_KINDS } from './upkeep.ts';
+import { BUNDLE_IMPORTED } from './archive.ts';
+import { CALLS_RECORDED } from '../runs/trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
 
@@ -34,6 +36,13 @@ export function createChainCheck({ from, known, found, erased }: ChainTask): Cha
   let links: string[] | null = [head];
   /** An event whose content and hash differ: which of them was changed, the next event tells. */
   let pending: { event: StoredEvent; computed: string } | null = null;
+  /** Values that are gone, and as many as events of erasures tell of: those come after what they erased. */
+  let gone = 0;
+  let told = 0;
+  const lose = (loss: Erased): void => {
+    gone += loss.names.length;
+    erased(loss);
+  };
 
   const settle = (next: StoredEvent | null): void => {
     if (!pending) return;
@@ -71,7 +80,8 @@ export function createChainCheck({ from, known, found, erased }: ChainTask): Cha
       else if (culprit !== null) found(changed(event, culprit));
       else if (computed !== event.hash) pending = { event, computed };
       if (links && !links.includes(event.prev) && !culprit?.startsWith('prev')) found(broken(event));
-      checkValues(event, { commitments: commitments ?? {}, values }, { found, erased });
+      checkValues(event, { commitments: commitments ?? {}, values }, { found, erased: lose });
+      told += valuesErasedBy(event);
       size = event.seq;
       head = computed ?? event.hash;
       links = computed === null ? [event.hash] : [event.hash, computed];
@@ -82,9 +92,17 @@ export function createChainCheck({ from, known, found, erased }: ChainTask): Cha
     end() {
       settle(null);
       for (const state of known.filter((candidate) => candidate.size > size)) found(cut(state, size));
+      if (gone > told) found(silence(gone - told));
       return { size, head, root: tree.root(), frontier: tree.frontier() };
     },
   };
+}
+
+/** How many values an event says to have been erased. */
+export function valuesErasedBy({ kind, facts }: Pick<StoredEvent, 'kind' | 'facts'>): number {
+  if (kind !== PERSON_ERASED) return 0;
+  const values = jsonObject(facts)?.['values'];
+  return Number.isSafeInteger(values) ? (values as number) : 0;
 }
 
 /** The names of erased values of an event that is what was hashed and committed to; null: it is not. */
@@ -108,7 +126,8 @@ function suspect(
   const fits = (patch: Partial<StoredEvent>): boolean => storedHash({ ...event, ...patch }) === event.hash;
   if (!Number.isSafeInteger(event.at) || !isJsonObject(event.facts)) return null;
   if (links?.some((prev) => fits({ prev }))) return 'prev';
-  if ([...RUN_EVENT_KINDS, CALLS_RECORDED].some((kind) => fits({ kind }))) return 'kind';
+  const kinds = [...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, CALLS_RECORDED, BUNDLE_IMPORTED];
+  if (kinds.some((kind) => fits({ kind }))) return 'kind';
   const names = recommitted(event, values);
   if (names && fits({ commitments: names.text })) return `commitments.${names.changed.join(', ')}`;
   return null;
@@ -176,9 +195,13 @@ function jsonObject(text: unknown): Record<string, unknown> | null {
   }
 }
 
+function nameOf({ seq, run_id }: Pick<StoredEvent, 'seq' | 'run_id'>): string {
+  return `event ${seq}${run_id && ` (run ${run_id})`}`;
+}
+
 function changed({ seq, run_id }: StoredEvent, field: string | undefined): Finding {
   const what = field === undefined ? 'a field' : field;
-  const says = `event ${seq} (run ${run_id}) was changed: ${what} is not what was hashed`;
+  const says = `${nameOf({ seq, run_id })} was changed: ${what} is not what was hashed`;
   return { fault: 'event_changed', seq, run_id, table: 'events', ...(field && { field }), says };
 }
 
@@ -188,17 +211,17 @@ function missing(seq: number, to_seq: number): Finding {
 }
 
 function unexpected({ seq, run_id }: StoredEvent): Finding {
-  const says = `event ${seq} (run ${run_id}) stands where no event can be: it was inserted`;
+  const says = `${nameOf({ seq, run_id })} stands where no event can be: it was inserted`;
   return { fault: 'event_unexpected', seq, run_id, table: 'events', says };
 }
 
 function broken({ seq, run_id }: StoredEvent): Finding {
-  const says = `event ${seq} (run ${run_id}) does not follow event ${seq - 1}: one of the two was replaced`;
+  const says = `${nameOf({ seq, run_id })} does not follow event ${seq - 1}: one of the two was replaced`;
   return { fault: 'link_broken', seq, run_id, table: 'events', field: 'prev', says };
 }
 
 function changedValue({ seq, name }: StoredValue, { run_id }: StoredEvent): Finding {
-  const says = `the private value ${name} of event ${seq} (run ${run_id}) is not the one that was committed to`;
+  const says = `the private value ${name} of ${nameOf({ seq, run_id })} is not the one that was committed to`;
   return { fault: 'private_changed', seq, run_id, table: 'event_private', field: name, says };
 }
 
@@ -206,6 +229,11 @@ function unexpectedValue({ seq, name }: StoredValue, event: StoredEvent | null):
   const says = `there is a private value ${name} for event ${seq}, which ${event ? 'has no such field' : 'is not there'}`;
   const run = event && { run_id: event.run_id };
   return { fault: 'private_unexpected', seq, ...run, table: 'event_private', field: name, says };
+}
+
+function silence(values: number): Finding {
+  const says = `${values} more private values are gone than the ledger tells to have been erased: somebody else took them out`;
+  return { fault: 'private_missing', table: 'event_private', says };
 }
 
 function mismatch({ name, size }: Pick<KnownState, 'name' | 'size'>): Finding {

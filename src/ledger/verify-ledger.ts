@@ -1,16 +1,10 @@
+import type { VerificationNote } from '../runs/run-ledger.ts';
 import type { Clock, Log } from '../shared/ports.ts';
 import { messageOf } from '../shared/errors.ts';
 import { createTree } from './checkpoint-tree.ts';
 import { checkSignature, signCheckpoint, type Checkpoint, type CheckpointKeys } from './checkpoint.ts';
-import type {
-  Finding,
-  KnownState,
-  LedgerCheck,
-  LedgerNotes,
-  Progress,
-  VerificationNote,
-  VerifyReport,
-} from './verify.ts';
+import { judgePruning, type PruningVerdict } from './verify-pruned.ts';
+import type { Finding, KnownState, LedgerCheck, LedgerNotes, Progress, VerifyReport } from './verify.ts';
 
 export interface VerifyPorts {
   check: LedgerCheck;
@@ -33,8 +27,6 @@ export interface Verification extends VerifyReport {
   ledger: string;
   at: number;
   duration_ms: number;
-  /** Events up to this one were not looked at again; 0: everything was. */
-  from: number;
   /** An outside anchor proves that nothing up to this event was cut off or put back. */
   proven_up_to: number | null;
   /** What cannot be told, and why; one sentence each. */
@@ -54,10 +46,12 @@ export async function verifyLedger(ports: VerifyPorts, request: VerifyRequest): 
       ? { size: verified.size, head: verified.head, frontier: notes.verified!.frontier }
       : null;
   const report = await ports.check.verify({ from, known: known.states }, request.onProgress);
-  const findings = [...known.findings, ...report.findings];
-  const findings_total = known.findings.length + report.findings_total;
+  const pruned = judgePruning(report.pruning, { ledger, keys, anchored: known.anchored });
+  const own = [...known.findings, ...pruned.findings];
+  const findings = [...own, ...report.findings];
+  const findings_total = own.length + report.findings_total;
   const at = ports.clock.now();
-  const proof = proofOf({ request, report, known });
+  const proof = proofOf({ request, report, known, pruned });
   const verification: Verification = {
     ...report,
     ...proof,
@@ -65,7 +59,6 @@ export async function verifyLedger(ports: VerifyPorts, request: VerifyRequest): 
     ledger,
     at,
     duration_ms: at - began,
-    from: from?.size ?? 0,
     findings,
     findings_total,
     checkpoint: findings_total > 0 ? null : signed({ ledger, at, ...report }, keys),
@@ -131,13 +124,15 @@ function proofOf({
   request: { anchor },
   report,
   known,
+  pruned,
 }: {
   request: VerifyRequest;
   report: VerifyReport;
   known: Known;
+  pruned: PruningVerdict;
 }): Pick<Verification, 'proven_up_to' | 'not_provable'> {
   const { anchored } = known;
-  if (anchored !== null) {
+  if (anchored !== null && pruned.not_provable === null) {
     const beyond = report.size - anchored;
     const reason = `whether events after ${anchored}, where the anchor ends, were cut off`;
     return { proven_up_to: anchored, not_provable: beyond >= 0 ? [reason] : [] };
@@ -150,6 +145,7 @@ function proofOf({
       `whether ${anchor!.name} is genuine: it was signed with the key ${anchor!.checkpoint.key_id.slice(0, 12)}…, which is not the one at hand`,
     );
   }
+  if (pruned.not_provable !== null) not_provable.push(pruned.not_provable);
   return { proven_up_to: null, not_provable };
 }
 

@@ -1,0 +1,1 @@
+export function verifyBundle(folder: string, publicKeyPem: string): string[];
