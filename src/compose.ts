@@ -1,20 +1,17 @@
 import { fileURLToPath } from 'node:url';
-import { createDockerExecutor } from './adapters/docker/docker-executor.ts';
-import type { EndpointHints } from './adapters/docker/endpoints.ts';
 import { loadCheckpointKeys, type KeyFiles } from './adapters/host/checkpoint-keys.ts';
 import { createDetacher } from './adapters/host/detacher.ts';
 import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
 import { createProcessTable } from './adapters/host/process-table.ts';
 import { createStderrLog } from './adapters/host/stderr-log.ts';
-import { createLocalExecutor } from './adapters/local/local-executor.ts';
 import { createLogFiles } from './adapters/log-files/index.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
 import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
 import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
-import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from './config.ts';
+import { executorsOf, type Executors } from './compose/executors.ts';
+import { settingsOf } from './compose/run-settings.ts';
+import { VERSION, type Config } from './config.ts';
 import type { Records } from './history/records.ts';
-import type { Executor, ExecutorKind } from './runs/executor.ts';
-import type { RunSettings } from './runs/prepare.ts';
 import type { Caller, StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
@@ -23,8 +20,6 @@ import type { LedgerUpkeep } from './ledger/upkeep.ts';
 import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './ledger/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
-import { AppError } from './shared/errors.ts';
-import { sha256 } from './shared/json.ts';
 import type { Log } from './shared/ports.ts';
 import { recent } from './shared/recent.ts';
 import { createRedaction, type Redaction } from './shared/redact/redaction.ts';
@@ -111,42 +106,6 @@ function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
 const ENGINE_FRESH_MS = 5_000;
 const OVERVIEW_FRESH_MS = 1_000;
 const STANDING_FRESH_MS = 250;
-
-/** A pull is a phase of its own, apart from the run's time limit. */
-const PULL_TIMEOUT_MS = 30 * 60 * 1000;
-
-type Executors = (kind: ExecutorKind) => Executor;
-
-function executorsOf(config: Config, log: Log): Executors {
-  const docker = createDockerExecutor({
-    ...engineHints(config),
-    ledgerLabel: sha256(config.home).slice(0, 12),
-    pullTimeoutMs: PULL_TIMEOUT_MS,
-    helperEnv: config.childEnvironment,
-    clock: systemClock,
-    log,
-  });
-  const local = createLocalExecutor({
-    searchPath: config.childEnvironment['PATH'] ?? '',
-    clock: systemClock,
-  });
-  return (kind) => {
-    if (kind === 'docker') return docker;
-    if (kind === 'local') return local;
-    throw new AppError('configuration', `this release has no executor ${kind}`);
-  };
-}
-
-function engineHints({ dockerHost, userHome, childEnvironment: variables }: Config): EndpointHints {
-  return {
-    host: dockerHost,
-    context: variables['DOCKER_CONTEXT'] ?? null,
-    certPath: variables['DOCKER_TLS_VERIFY'] ? (variables['DOCKER_CERT_PATH'] ?? null) : null,
-    dockerConfigDir: variables['DOCKER_CONFIG'] ?? null,
-    home: userHome,
-    runtimeDir: variables['XDG_RUNTIME_DIR'] ?? null,
-  };
-}
 
 interface SupervisionParts {
   config: Config;
@@ -268,32 +227,6 @@ function recorderOf({
     clock: systemClock,
     log,
   });
-}
-
-function settingsOf(config: Config): RunSettings {
-  return {
-    executor: config.executor === 'local' ? 'local' : 'docker',
-    image: config.image,
-    default_image: DEFAULT_IMAGE,
-    pull: config.pull,
-    memory_bytes: config.memoryBytes,
-    cpus: config.cpus,
-    pids: config.pids,
-    timeout_ms: config.runTimeoutMs,
-    // The engine's copy may be rotated only after ours has long reached its limit.
-    engine_log_bytes: 4 * config.logMaxBytes,
-    extra_hosts: config.extraHosts,
-    mount_docker_socket: config.mountDockerSocket,
-    limits: {
-      mode: config.runMode,
-      allowed_images: [...config.allowedImages, config.image ?? DEFAULT_IMAGES],
-      allowed_mounts: config.mountDockerSocket
-        ? [...config.allowedMounts, '/var/run/docker.sock']
-        : config.allowedMounts,
-    },
-    host_environment: config.childEnvironment,
-    version: VERSION,
-  };
 }
 
 /** Over stdio the principal is the OS user that started the server. */

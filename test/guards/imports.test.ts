@@ -37,6 +37,7 @@ const EVERYTHING = [
   'commands',
   'config',
   'config.ts',
+  'compose',
   'compose.ts',
   'main.ts',
 ];
@@ -72,13 +73,6 @@ function ruleFor(file: string): Rule {
   }
   if (room === 'main.ts')
     return { own: ['shared', 'config.ts', 'compose.ts', 'server', 'commands'], packages: ['node:*'] };
-  if (room === 'commands') {
-    // The demo talks to the server as any client does.
-    return {
-      own: EVERYTHING.filter((name) => name !== 'main.ts'),
-      packages: ['node:*', '@modelcontextprotocol/client'],
-    };
-  }
   return { own: EVERYTHING.filter((name) => name !== 'main.ts'), packages: ['zod', 'node:*'] };
 }
 

@@ -1,0 +1,45 @@
+import { createDockerExecutor } from '../adapters/docker/docker-executor.ts';
+import type { EndpointHints } from '../adapters/docker/endpoints.ts';
+import { systemClock } from '../adapters/host/host.ts';
+import { createLocalExecutor } from '../adapters/local/local-executor.ts';
+import type { Config } from '../config.ts';
+import type { Executor, ExecutorKind } from '../runs/executor.ts';
+import { AppError } from '../shared/errors.ts';
+import { sha256 } from '../shared/json.ts';
+import type { Log } from '../shared/ports.ts';
+
+/** A pull is a phase of its own, apart from the run's time limit. */
+const PULL_TIMEOUT_MS = 30 * 60 * 1000;
+
+export type Executors = (kind: ExecutorKind) => Executor;
+
+export function executorsOf(config: Config, log: Log): Executors {
+  const docker = createDockerExecutor({
+    ...engineHints(config),
+    ledgerLabel: sha256(config.home).slice(0, 12),
+    pullTimeoutMs: PULL_TIMEOUT_MS,
+    helperEnv: config.childEnvironment,
+    clock: systemClock,
+    log,
+  });
+  const local = createLocalExecutor({
+    searchPath: config.childEnvironment['PATH'] ?? '',
+    clock: systemClock,
+  });
+  return (kind) => {
+    if (kind === 'docker') return docker;
+    if (kind === 'local') return local;
+    throw new AppError('configuration', `this release has no executor ${kind}`);
+  };
+}
+
+function engineHints({ dockerHost, userHome, childEnvironment: variables }: Config): EndpointHints {
+  return {
+    host: dockerHost,
+    context: variables['DOCKER_CONTEXT'] ?? null,
+    certPath: variables['DOCKER_TLS_VERIFY'] ? (variables['DOCKER_CERT_PATH'] ?? null) : null,
+    dockerConfigDir: variables['DOCKER_CONFIG'] ?? null,
+    home: userHome,
+    runtimeDir: variables['XDG_RUNTIME_DIR'] ?? null,
+  };
+}
