@@ -50,10 +50,9 @@ async function follow(
     ports.log('warn', 'a run could not be adopted yet', { run: lease.run_id, error: messageOf(error) });
     return await ports.leases.give(run.guard, 'release');
   }
-  if (lease.cancel_requested) {
-    run.stopping = 'cancelled';
-    void run.execution.stop(STOP_GRACE_MS);
-  }
+  // Asked for before the lease was taken, or heard since, when there was no execution to stop yet.
+  if (lease.cancel_requested) run.stopping ??= 'cancelled';
+  if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
   await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_adopted' });
 }
 

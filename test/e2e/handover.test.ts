@@ -12,7 +12,14 @@ import { createHomes, kill9, NOTHING, rows, settledTraces, until } from '../supp
 const homes = createHomes();
 afterAll(() => homes.removeAll());
 
-const BLOCKS = ['docker-closed', 'docker-told', 'local-closed', 'local-told', 'local-killed'] as const;
+const BLOCKS = [
+  'docker-closed',
+  'docker-told',
+  'local-closed',
+  'local-told',
+  'local-killed',
+  'cancelled',
+] as const;
 
 describeWithEngine('a run outlives', () => {
   let workspace: ScriptWorkspace;
@@ -38,6 +45,22 @@ describeWithEngine('a run outlives', () => {
 
   it.concurrent('the process group of its server, if it runs on this host', async () => {
     await outlives('local-killed', (first) => kill9(first, 'group'), { ownGroup: true });
+  });
+
+  it.concurrent('its server, which is killed, and the first word of the next one stops it', async () => {
+    const home = await homes.make('handover');
+    const server = { home, env: trusted(workspace, 'docker') };
+    const first = await connect(server);
+    const target = { workspace: 'scripts', block: 'cancelled', action: 'count', wait_seconds: 0 };
+    const run_id: string = (await first.call('run_action', target)).data.run.id;
+    await until('output', () => logged(first, run_id, 1));
+    await kill9(first);
+    const second = await connect(server);
+    // Taking over and being told to stop happen at the same time.
+    const { data } = await second.call('cancel_action_run', { run_id });
+    expect(data).toMatchObject({ finished: true, run: { status: 'cancelled', exit_code: 143 } });
+    await second.close();
+    expect(await settledTraces(home, [])).toEqual(NOTHING);
   });
 
   /** Starts a run, ends its server in the middle, and follows the run through another one. */
