@@ -4,8 +4,16 @@ import type { Redaction } from '../shared/redact/redaction.ts';
 
 /** An answer: the structured part stands alone, the text is the same JSON for clients that show only text. */
 export function answer(redaction: Redaction, data: object, warning: string | null): CallToolResult {
-  const shown = redaction.json({ ...data, ...warned(warning) });
-  return { content: [{ type: 'text', text: JSON.stringify(shown) }], structuredContent: shown };
+  const shown = redaction.json(warning === null ? data : { ...data, ...warned(warning) });
+  return { content: [{ type: 'text', text: textOf(shown) }], structuredContent: shown };
+}
+
+const texts = new WeakMap<object, string>();
+
+function textOf(shown: object): string {
+  let text = texts.get(shown);
+  if (text === undefined) texts.set(shown, (text = JSON.stringify(shown)));
+  return text;
 }
 
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */

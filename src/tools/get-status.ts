@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { EngineStatus } from '../runs/executor.ts';
+import type { Workspace } from '../workspaces/workspace.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
 import type { LedgerStatus, AnchorNote, AnchorProblem } from '../runs/run-ledger.ts';
@@ -31,35 +32,65 @@ export const getStatus = defineTool({
       services.overview(),
       services.engine(),
     ]);
-    const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
-    return {
-      server: {
-        name: 'polycrate-mcp',
-        version: services.version,
-        timezone: services.zone,
-        open_here: services.supervisor.open(),
-      },
-      workspaces: {
-        found: workspaces.length,
-        with_problems: workspaces.filter(({ problems }) => problems.length > 0).length,
-        roots: services.roots,
-      },
-      executors: [executorOf(services.settings.executor, engine)],
-      ledger: {
-        ...stored,
-        newest: iso(newest_at),
-        oldest: iso(oldest_at),
-        pruning_due: pruningDue(ledger, services),
-        verification: verifiedOf(verification),
-        trail: trailOf(services.recorder.standing()),
-        outside_anchor: anchorOf(anchor, services.clock.now()),
-        checkpoint_timer: timerOf(services.anchoring, anchor_problem),
-      },
-      sources: coverage(ledger),
-      policy: policyOf(services),
-    };
+    return remembered(ledger, [workspaces, engine, ...movingParts(services)], () =>
+      statusOf(services, { ledger, workspaces, engine }),
+    );
   },
 });
+
+interface Looked {
+  ledger: LedgerStatus;
+  workspaces: readonly Workspace[];
+  engine: EngineStatus;
+}
+
+type Status = ReturnType<typeof statusOf>;
+
+/** Assistants ask often: as long as nothing of it has changed, the answer is the very same object. */
+const answers = new WeakMap<LedgerStatus, { of: readonly unknown[]; status: Status }>();
+
+function remembered(ledger: LedgerStatus, of: readonly unknown[], look: () => Status): Status {
+  const known = answers.get(ledger);
+  if (known && of.every((part, index) => part === known.of[index])) return known.status;
+  const status = look();
+  answers.set(ledger, { of, status });
+  return status;
+}
+
+/** What changes besides; ages are told in seconds. */
+function movingParts({ supervisor, recorder, clock }: Services): unknown[] {
+  return [supervisor.open(), recorder.standing().problem, Math.floor(clock.now() / 1000)];
+}
+
+function statusOf(services: Services, { ledger, workspaces, engine }: Looked) {
+  const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
+  return {
+    server: {
+      name: 'polycrate-mcp',
+      version: services.version,
+      timezone: services.zone,
+      open_here: services.supervisor.open(),
+    },
+    workspaces: {
+      found: workspaces.length,
+      with_problems: workspaces.filter(({ problems }) => problems.length > 0).length,
+      roots: services.roots,
+    },
+    executors: [executorOf(services.settings.executor, engine)],
+    ledger: {
+      ...stored,
+      newest: iso(newest_at),
+      oldest: iso(oldest_at),
+      pruning_due: pruningDue(ledger, services),
+      verification: verifiedOf(verification),
+      trail: trailOf(services.recorder.standing()),
+      outside_anchor: anchorOf(anchor, services.clock.now()),
+      checkpoint_timer: timerOf(services.anchoring, anchor_problem),
+    },
+    sources: coverage(ledger),
+    policy: policyOf(services),
+  };
+}
 
 /** Where it was looked for says something only if nothing was found. */
 function executorOf(kind: string, engine: EngineStatus): Record<string, unknown> {

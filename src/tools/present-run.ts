@@ -13,6 +13,15 @@ export function verifiedOf(note: VerificationNote | null): Record<string, unknow
   return note && { at: iso(note.at), result: note.result, up_to_event: note.up_to, findings: note.findings };
 }
 
+const rows = new WeakMap<readonly ActionRun[], Record<string, unknown>[]>();
+
+/** The rows of a page; a page that the ledger answers once more has the rows that it had. */
+export function leanRuns(runs: readonly ActionRun[]): Record<string, unknown>[] {
+  let lean = rows.get(runs);
+  if (!lean) rows.set(runs, (lean = runs.map(leanRun)));
+  return lean;
+}
+
 /** A row of a list: what most questions need, in few tokens. */
 export function leanRun(run: ActionRun): Record<string, unknown> {
   return {

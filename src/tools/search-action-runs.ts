@@ -7,7 +7,7 @@ import { addressOf, type Workspace } from '../workspaces/workspace.ts';
 import { coverage } from './coverage.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from './cursor.ts';
 import * as field from './fields.ts';
-import { leanRun } from './present-run.ts';
+import { leanRuns } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
 
@@ -67,7 +67,7 @@ export const searchActionRuns = defineTool({
       checkKnownNames(services.history, filters, (column) => declaredNames(services, column)),
     ]);
     return {
-      runs: found.runs.map(leanRun),
+      runs: leanRuns(found.runs),
       returned: found.runs.length,
       total: found.total,
       next_cursor: found.next && encodeCursor(question, [found.next.value, found.next.id]),

@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
-import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { runLedger } from '../support/ledger-command.ts';
+import { connect, tempFolder } from '../support/mcp.ts';
 import { until } from '../support/traces.ts';
 
 let home: Awaited<ReturnType<typeof tempFolder>>;
@@ -20,13 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => home.remove());
 
-function ledger(args: string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], {
-    env: { PATH: process.env['PATH']!, HOME: home.path, POLYCRATE_MCP_HOME: home.path, ...env },
-    encoding: 'utf8',
-  });
-  return { status, stdout, stderr };
-}
+const ledger = (args: string[], env: Record<string, string> = {}) => runLedger(home.path, args, env);
 
 describe.sequential('an operator', () => {
   it('writes a git note, which verification takes as an anchor', () => {

@@ -1,11 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
-import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { connect, tempFolder } from '../support/mcp.ts';
+import { killLedger, runLedger } from '../support/ledger-command.ts';
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
 let home: string;
@@ -17,17 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-const environment = (env = {}) => ({
-  PATH: process.env['PATH']!,
-  HOME: home,
-  POLYCRATE_MCP_HOME: home,
-  ...env,
-});
-function ledger(args: string[], env = {}) {
-  const options = { env: environment(env), encoding: 'utf8' } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], options);
-  return { status, stdout, stderr };
-}
+const ledger = (args: string[], env = {}) => runLedger(home, args, env);
 const json = (...args: string[]): any => JSON.parse(ledger([...args, '--json']).stdout);
 
 it('a backup of a ledger that is being written is a data folder in order, and comes back as it was', async () => {
@@ -113,17 +102,7 @@ it('killed at any moment, there is a whole backup or none, and the ledger is the
     home,
     Array.from({ length: 40 }, (_, n) => run(n)),
   );
-  const attempt = async (args: string[], kill_after: number | null): Promise<number> => {
-    const began = Date.now();
-    const child = spawn(process.execPath, [MAIN, 'ledger', ...args], {
-      env: environment(),
-      stdio: 'ignore',
-    });
-    const timer = kill_after === null ? null : setTimeout(() => child.kill('SIGKILL'), kill_after);
-    await once(child, 'exit');
-    if (timer) clearTimeout(timer);
-    return Date.now() - began;
-  };
+  const attempt = (args: string[], kill_after: number | null) => killLedger(home, args, kill_after);
   const whole = await attempt(['backup', copy], null);
   await fillLedger(home, [run(99)]);
   for (let step = 3; step <= 10; step++) {

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,9 +8,10 @@ import type { Records } from '../../src/history/records.ts';
 import { sha256 } from '../../src/shared/json.ts';
 import { finished } from '../contract/ledger-history.ts';
 import { intentFor, mintId, openSqlite, storeRun } from '../support/fill-ledger.ts';
-import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { connect, tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { verifyBundle as verifyAgain } from '../support/second-bundle-verifier.mjs';
+import { runLedger } from '../support/ledger-command.ts';
 
 const BEGIN = Date.UTC(2026, 2, 1);
 const LOG = 'o6\thello\n';
@@ -25,11 +25,7 @@ function story(open: (name: string) => Promise<World>): void {
   let bundle: string;
   let key: string;
 
-  const run = ({ env, home }: World, args: string[]) => {
-    const all = { PATH: process.env['PATH']!, HOME: home, POLYCRATE_MCP_HOME: home, ...env };
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], { env: all, encoding: 'utf8' });
-    return { status, stdout, stderr };
-  }; // prettier-ignore
+  const run = ({ env, home }: World, args: string[]) => runLedger(home, args, env);
   const manifestOf = (folder: string) => JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8'));
 
   beforeAll(async () => {

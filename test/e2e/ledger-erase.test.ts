@@ -1,24 +1,17 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
-import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { connect, tempFolder } from '../support/mcp.ts';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
+import { killLedger, runLedger } from '../support/ledger-command.ts';
 
 const ADA = { display: 'Ada Lovelace', os_user: 'ada', hostname: 'adas-laptop', reason: 'adas-reason' };
 const BOB = { display: 'Bob', os_user: 'deploy', hostname: 'ci-host' };
 
-const environment = (home: string) => ({ PATH: process.env['PATH']!, HOME: home, POLYCRATE_MCP_HOME: home });
-
-function ledger(home: string, ...args: string[]) {
-  const options = { env: environment(home), encoding: 'utf8' } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], options);
-  return { status, stdout, stderr };
-}
+const ledger = (home: string, ...args: string[]) => runLedger(home, args);
 
 function bytes(home: string): Buffer {
   const files = ['', '-wal', '-shm'].map((end) => join(home, `ledger.db${end}`));
@@ -95,16 +88,11 @@ it('killed at any moment, the ledger is as before or as after, and the next atte
   const [original, home] = [join(folder.path, 'original'), join(folder.path, 'home')];
   const past = Array.from({ length: 150 }, (_, n) => ({ ...(n % 2 ? ADA : BOB), requested_at: 1_000 + n }));
   await fillLedger(original, past);
-  const args = [MAIN, 'ledger', 'erase', '--subject', 'ada lovelace', '--yes', '--json'];
+  const args = ['erase', '--subject', 'ada lovelace', '--yes', '--json'];
   const attempt = async (kill_after: number | null): Promise<number> => {
     rmSync(home, { recursive: true, force: true });
     cpSync(original, home, { recursive: true });
-    const began = Date.now();
-    const child = spawn(process.execPath, args, { env: environment(home), stdio: 'ignore' });
-    const timer = kill_after === null ? null : setTimeout(() => child.kill('SIGKILL'), kill_after);
-    await once(child, 'exit');
-    if (timer) clearTimeout(timer);
-    return Date.now() - began;
+    return await killLedger(home, args, kill_after);
   };
   const whole = await attempt(null);
   // Halving the time leads to the moment at which it is done.
@@ -118,7 +106,7 @@ it('killed at any moment, the ledger is as before or as after, and the next atte
     if (erased_total > 0) late = moment;
     else early = moment;
     if (step % 4 > 0) continue;
-    expect(JSON.parse(ledger(home, ...args.slice(2)).stdout)).toMatchObject({ cleaning: { done: true } });
+    expect(JSON.parse(ledger(home, ...args).stdout)).toMatchObject({ cleaning: { done: true } });
     for (const trace of ['Ada', 'ada lovelace', 'adas-'])
       expect(bytes(home).includes(trace), trace).toBe(false);
   }

@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,22 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
 import { connect, MAIN, tempFolder } from '../support/mcp.ts';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
+import { killLedger, ledgerEnvironment, runLedger } from '../support/ledger-command.ts';
 
 const DAY = 86_400_000;
 const BEGIN = Date.UTC(2026, 0, 1);
 
-const environment = (home: string, env = {}) => ({
-  PATH: process.env['PATH']!,
-  HOME: home,
-  POLYCRATE_MCP_HOME: home,
-  ...env,
-});
-
-function ledger(home: string, args: string[], env = {}) {
-  const options = { env: environment(home, env), encoding: 'utf8' } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], options);
-  return { status, stdout, stderr };
-} // prettier-ignore
+const ledger = runLedger;
 
 const logOf = (home: string, id: string): string => join(home, 'logs', id.slice(0, 6), `${id}.log`);
 
@@ -69,7 +58,7 @@ describe.sequential('an operator who may keep records for a while only', () => {
       const server = await connect({ home: home.path, env });
       expect((await server.call('get_status')).data.ledger).toMatchObject({ pruning_due: due, events: 18 });
       await server.close();
-      const options = { env: environment(home.path, env), encoding: 'utf8' } as const;
+      const options = { env: ledgerEnvironment(home.path, env), encoding: 'utf8' } as const;
       const { stdout } = spawnSync(process.execPath, [MAIN, 'doctor'], options);
       expect(stdout.includes('ledger prune')).toBe(due === true);
     }
@@ -108,16 +97,11 @@ it('killed at any moment, the ledger is as before or as after, and the next atte
   const folder = await tempFolder('prune-kill');
   const [original, home] = [join(folder.path, 'original'), join(folder.path, 'home')];
   const runs = await fill(original, 150);
-  const args = [MAIN, 'ledger', 'prune', '--before', '2026-04-11T00:00:00Z', '--yes', '--json'];
+  const args = ['prune', '--before', '2026-04-11T00:00:00Z', '--yes', '--json'];
   const attempt = async (kill_after: number | null): Promise<number> => {
     rmSync(home, { recursive: true, force: true });
     cpSync(original, home, { recursive: true });
-    const began = Date.now();
-    const child = spawn(process.execPath, args, { env: environment(home), stdio: 'ignore' });
-    const timer = kill_after === null ? null : setTimeout(() => child.kill('SIGKILL'), kill_after);
-    await once(child, 'exit');
-    if (timer) clearTimeout(timer);
-    return Date.now() - began;
+    return await killLedger(home, args, kill_after);
   };
   const whole = await attempt(null);
   // Halving the time leads to the moment at which it is done.
@@ -129,7 +113,7 @@ it('killed at any moment, the ledger is as before or as after, and the next atte
     expect(findings).toEqual([]);
     if (pruning) late = moment;
     else early = moment;
-    expect(ledger(home, args.slice(2)).status).toBe(0);
+    expect(ledger(home, args).status).toBe(0);
     expect(runs.filter((id) => existsSync(logOf(home, id)))).toEqual(runs.slice(100));
   }
   await folder.remove();

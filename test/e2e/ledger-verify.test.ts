@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { copyFile, readFile, rename, stat } from 'node:fs/promises';
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -6,7 +5,8 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
-import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { runLedger } from '../support/ledger-command.ts';
+import { connect, tempFolder } from '../support/mcp.ts';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
 
 let home: Awaited<ReturnType<typeof tempFolder>>;
@@ -24,13 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => home.remove());
 
-function ledger(args: string[], env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', ...args], {
-    env: { PATH: process.env['PATH']!, HOME: home.path, POLYCRATE_MCP_HOME: home.path, ...env },
-    encoding: 'utf8',
-  });
-  return { status, stdout, stderr };
-}
+const ledger = (args: string[], env: Record<string, string> = {}) => runLedger(home.path, args, env);
 
 const ask = async (
   use: (call: Awaited<ReturnType<typeof connect>>['call']) => Promise<void>,

@@ -14,7 +14,7 @@ export interface Redaction {
   /** Replaces what was known of that source. */
   learn(source: string, known: Known): void;
   text(text: string): string;
-  /** A deep copy whose strings are cleaned; those of the record's own fields are not searched for secrets. */
+  /** A deep copy whose strings are cleaned, not to be changed, nor what it is of; those of the record's own fields are not searched for secrets. */
   json<T>(value: T): T;
 }
 
@@ -27,6 +27,23 @@ const RECORD_FIELDS = new Set(
   ).split(' '),
 );
 
+/** Answers are made of the same names, states and keys again and again. */
+function rememberShort(clean: (text: string) => string): { of(text: string): string; forget(): void } {
+  const answers = new Map<string, string>();
+  return {
+    of(text) {
+      if (text.length > SHORT_TEXT) return clean(text);
+      let answer = answers.get(text);
+      if (answer === undefined) {
+        if (answers.size >= MOST_ANSWERS) answers.clear();
+        answers.set(text, (answer = clean(text)));
+      }
+      return answer;
+    },
+    forget: () => answers.clear(),
+  };
+}
+
 /** Longest text, in characters, and number of texts whose cleaned form is remembered. */
 const SHORT_TEXT = 64;
 const MOST_ANSWERS = 2_000;
@@ -36,32 +53,39 @@ export function createRedaction(): Redaction {
   let redactor: Redactor | null = null;
   const current = (): Redactor =>
     (redactor ??= createRedactor(withoutNames(together([...sources.values()]))));
-  // Answers are made of the same names, states and keys again and again.
-  const answers = new Map<string, string>();
-  const text = (value: string): string => {
-    if (value.length > SHORT_TEXT) return redactText(current(), value);
-    let answer = answers.get(value);
-    if (answer === undefined) {
-      if (answers.size >= MOST_ANSWERS) answers.clear();
-      answers.set(value, (answer = redactText(current(), value)));
-    }
-    return answer;
-  };
+  const redacted = rememberShort((value) => redactText(current(), value));
+  const cleaned = rememberShort(cleanText);
   const json = (value: unknown, field: string): unknown => {
-    if (typeof value === 'string') return RECORD_FIELDS.has(field) ? cleanText(value) : text(value);
+    if (typeof value === 'string') return RECORD_FIELDS.has(field) ? cleaned.of(value) : redacted.of(value);
     if (Array.isArray(value)) return value.map((item) => json(item, field));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, member]) => [text(key), json(member, key)]));
+    const copy: Record<string, unknown> = {};
+    for (const [key, member] of Object.entries(value)) {
+      const name = redacted.of(key);
+      const shown = json(member, key);
+      // Assigned, it would become the prototype.
+      if (name === '__proto__') Object.defineProperty(copy, name, { value: shown, enumerable: true });
+      else copy[name] = shown;
+    }
+    return copy;
+  };
+  // An answer that is given once more, as the very same object, is copied and cleaned once.
+  let wholes = new WeakMap<object, unknown>();
+  const whole = (value: object): unknown => {
+    let copy = wholes.get(value);
+    if (copy === undefined) wholes.set(value, (copy = json(value, '')));
+    return copy;
   };
   return {
     learn(source, known) {
       if (sources.get(source) === known) return;
       sources.set(source, known);
       redactor = null;
-      answers.clear();
+      redacted.forget();
+      wholes = new WeakMap();
     },
-    text,
-    json: (value) => json(value, '') as never,
+    text: redacted.of,
+    json: (value) => (typeof value === 'object' && value !== null ? whole(value) : json(value, '')) as never,
   };
 }
 
