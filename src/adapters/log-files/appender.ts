@@ -5,7 +5,7 @@ import { START, encodeHeader, encodeLine, type Position } from './format.ts';
 import { scanLog, segmentFile, type Segment } from './files.ts';
 
 /** Text waits in memory up to this; beyond it the reader of the output should pause. */
-const QUEUE_BYTES = 4 * 1024 * 1024;
+const QUEUE_BYTES = 1024 * 1024;
 const BATCH_BYTES = 256 * 1024;
 /** Half of the limit is the head; the other half is the tail, in segments of which the newest three stay. */
 const KEPT_SEGMENTS = 3;
