@@ -1,7 +1,20 @@
-// Bundles src/ into dist/: one entry per process kind, shared code in chunks. Native and heavy packages
+// Bundles src/ into dist/: one entry per process kind, shared code in chunks. Native and CommonJS packages
 // stay external and are imported when first used, so that a cold start loads only the protocol.
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { parse, stringify } from 'yaml';
+
+/** What its libraries need for engines over SSH and for BuildKit, neither of which is used: two megabytes to read at each start. */
+const unused = {
+  name: 'unused',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader)$/ }, ({ path }) => ({
+      path,
+      namespace: 'unused',
+    }));
+    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: '' }));
+  },
+};
 
 await rm('dist', { recursive: true, force: true });
 await build({
@@ -9,6 +22,8 @@ await build({
     main: 'src/main.ts',
     'ledger-worker': 'src/adapters/sqlite/worker.ts',
     'age-worker': 'src/adapters/workspace-files/age-worker.ts',
+    'scan-worker': 'src/adapters/workspace-files/scan-worker.ts',
+    'cli-log-worker': 'src/adapters/workspace-files/cli-log-worker.ts',
   },
   outdir: 'dist',
   bundle: true,
@@ -18,15 +33,36 @@ await build({
   target: 'node20',
   // The same library as ES modules: a lazily imported CommonJS module would arrive without named exports.
   alias: { yaml: './node_modules/yaml/browser/index.js' },
-  external: ['age-encryption', 'ajv', 'better-sqlite3', 'dockerode', 'execa', 'kysely', 'pg'],
+  external: [
+    '@balena/dockerignore',
+    '@opentelemetry/*',
+    'ajv',
+    'better-sqlite3',
+    'pg',
+    'prom-client',
+    'rate-limiter-flexible',
+    'tar-stream',
+    'undici',
+  ],
   // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
   chunkNames: 'chunk-[name]-[hash]',
   // White space is a quarter of what a start has to parse; names stay, so that stack traces can be read.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
+  plugins: [unused],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
   logLevel: 'warning',
 });
+
+// The document of the API that `serve` answers, without what only the vendor's own does.
+const document = parse(await readFile('src/server/platform-api/openapi.yaml', 'utf8'));
+for (const [path, operations] of Object.entries(document.paths)) {
+  const served = Object.entries(operations).filter(([, operation]) => !operation['x-not-served']);
+  if (served.length === 0) delete document.paths[path];
+  else document.paths[path] = Object.fromEntries(served);
+}
+await writeFile('dist/openapi.json', JSON.stringify(document));
+await writeFile('dist/openapi.yaml', stringify(document));

@@ -1,32 +1,54 @@
 import { fileURLToPath } from 'node:url';
-import { loadCheckpointKeys, type KeyFiles } from './adapters/host/checkpoint-keys.ts';
+import type { KeyFiles } from './adapters/host/checkpoint-keys.ts';
 import { createDetacher } from './adapters/host/detacher.ts';
-import { createIds, createRunFiles, hostFacts, realPath, systemClock } from './adapters/host/host.ts';
-import { createProcessTable } from './adapters/host/process-table.ts';
+import { createRunFiles, systemClock } from './adapters/host/host.ts';
 import { createStderrLog } from './adapters/host/stderr-log.ts';
-import { createLogFiles } from './adapters/log-files/index.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
 import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
-import { createWorkspaceFiles } from './adapters/workspace-files/index.ts';
-import { executorsOf, type Executors } from './compose/executors.ts';
-import { settingsOf } from './compose/run-settings.ts';
-import { VERSION, type Config } from './config.ts';
+import type { Authenticator } from './access/authenticate.ts';
+import { apiDirectoryOf } from './compose/api.ts';
+import { authenticatorOf, holdersOf } from './compose/authenticator.ts';
+import { reportingSupervision, submitterOf } from './compose/reporting.ts';
+import { osPrincipal, recorderOf } from './compose/callers.ts';
+import { ingestOf } from './compose/ingest.ts';
+import { workspaceFilesOf } from './compose/workspaces.ts';
+import { executorsOf } from './compose/executors.ts';
+import { supervisionOf, verificationOf } from './compose/supervision.ts';
+import { approvalsOf, type Approvals } from './compose/approvals.ts';
+import { webhooksOf } from './compose/webhooks.ts';
+import type { Webhooks } from './platform/webhooks.ts';
+import { policyOf } from './compose/policy.ts';
+import { runnerServiceOf } from './compose/runner-service.ts';
+import type { RunnerService } from './runners/service.ts';
+import { tracingOf } from './compose/tracing.ts';
+import type { Config } from './config.ts';
 import type { Records } from './history/records.ts';
-import type { Caller, StartPorts } from './runs/start.ts';
+import { createApprovalWatch, type ApprovalWatch } from './runs/conduct-approvals.ts';
+import { conductWorkflow } from './runs/conduct.ts';
+import type { ApiDirectory } from './platform/endpoints.ts';
+import { apiMirrorOf } from './compose/mirror.ts';
+import { remoteFollowerOf } from './compose/remote-runs.ts';
+import type { ApiMirror } from './platform/mirror.ts';
+import type { Submitter } from './platform/submit.ts';
+import type { StartPorts } from './runs/start.ts';
 import { createSupervisor, type Supervisor } from './runs/supervisor.ts';
 import type { SupervisionPorts } from './runs/supervision.ts';
-import { createTellings } from './runs/untold.ts';
+import { createApiKeys, requestersOf, type ApiKeys, type KeyHolders } from './ledger/api-keys.ts';
 import type { LedgerUpkeep } from './ledger/upkeep.ts';
-import { createCallRecorder, NO_TRAIL, type CallRecorder } from './runs/trail.ts';
 import type { VerifyPorts } from './ledger/verify-ledger.ts';
 import type { ServerParts } from './server/mcp-server.ts';
 import type { Log } from './shared/ports.ts';
-import { recent } from './shared/recent.ts';
-import { createRedaction, type Redaction } from './shared/redact/redaction.ts';
+import { createRedaction } from './shared/redact/redaction.ts';
 import { secretValues } from './shared/secrets.ts';
 import type { Services } from './tools/services.ts';
+import { withRunners } from './tools/forwarded.ts';
 import { tools } from './tools/index.ts';
+import type { Tool } from './tools/tool.ts';
 import { watched } from './workspaces/known.ts';
+import { offeredWorkspaces } from './runners/offered-workspaces.ts';
+import { servicesOf } from './compose/services.ts';
+
+export { composeRunner, type RunnerApp } from './compose/runner.ts';
 
 /** Everything one process needs, wired; nothing has been opened, started or written yet. */
 export interface App {
@@ -35,12 +57,28 @@ export interface App {
   services: Services;
   supervision: SupervisionPorts;
   supervisor: Supervisor;
+  approvals: ApprovalWatch;
+  answers: Approvals;
+  webhooks: Webhooks;
   detacher: StartPorts['detacher'];
   verification: Omit<VerifyPorts, 'keys'> & { keys: () => KeyFiles };
   upkeep: LedgerUpkeep;
   /** Of a ledger that is a file. */
   backups: Backups;
   archive: Records['archive'];
+  mirrored: Records['mirror'];
+  keys: ApiKeys;
+  holders: KeyHolders;
+  /** Knows keys and tokens; `path` is that of the MCP endpoint, which tokens name as their audience. */
+  authenticatorFor(path: string): Authenticator;
+  outbox: Records['outbox'];
+  apis: ApiDirectory;
+  submitter: Submitter;
+  mirror: ApiMirror;
+  /** Takes runs that others report here. */
+  ingest: ReturnType<typeof ingestOf>;
+  /** What a server answers its runners. */
+  runners: RunnerService;
   server: Omit<ServerParts, 'onFirstCall'>;
   close(): Promise<void>;
 }
@@ -49,10 +87,12 @@ export interface ComposeOptions {
   config: Config;
   /** Flags to start further processes of this program with the same settings. */
   flags: readonly string[];
+  /** False: a server that leaves workspaces, engine and executions to its runners. */
+  executes: boolean;
 }
 
 /** The only place that builds adapters and hands them to use cases and tools. */
-export function compose({ config, flags }: ComposeOptions): App {
+export function compose({ config, flags, executes }: ComposeOptions): App {
   const redaction = createRedaction();
   redaction.learn('settings', {
     secrets: secretValues({ url: config.databaseUrl, key_password: config.encryptionKey }),
@@ -60,38 +100,97 @@ export function compose({ config, flags }: ComposeOptions): App {
   });
   const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
   const records = recordsOf(config, log);
-  const executors = executorsOf(config, log);
-  const supervision = supervisionOf({ config, log, records, executors });
-  const supervisor = createSupervisor(supervision);
+  const keys = createApiKeys(records.house, systemClock);
+  const holders = holdersOf(keys, records);
+  const tracing = tracingOf(config, log);
+  const files = createRunFiles(config.home);
+  const executors = executorsOf(config, files, log);
+  const apis = apiDirectoryOf(config, redaction);
+  const verification = verificationOf({ config, log, records });
+  const plain = supervisionOf({ config, log, records, files, executors, executes });
+  const submitter = submitterOf({ records, supervision: plain, apis, verification });
+  const supervision = reportingSupervision(plain, submitter);
+  const approvals = createApprovalWatch(() => services.start);
+  const supervisor = createSupervisor(supervision, {
+    workflow: (run, how) => conductWorkflow(services.start, run, how),
+    approvals: () => approvals.look(),
+    remote: (run) => follower(run),
+  });
   const detacher = createDetacher({ script: fileURLToPath(new URL('./main.js', import.meta.url)), flags });
-  const services = servicesOf({ config, log, redaction, records, supervision, supervisor, detacher });
+  const store = executes
+    ? watched(workspaceFilesOf(config, log), redaction)
+    : offeredWorkspaces(records.exchange, systemClock);
+  const mirror = apiMirrorOf({
+    config,
+    log,
+    records,
+    apis,
+    store,
+    redaction,
+    processes: plain.processes,
+    verification,
+  });
+  const follower = remoteFollowerOf({ records, apis, supervision, store, redaction });
+  const policy = policyOf({ config, house: records.house, by: osPrincipal(), clock: systemClock, log });
+  const recorder = recorderOf({ config, records, redaction, log });
+  const answers = approvalsOf({ config, records, policy, recorder, redaction, store, keys });
+  const services = servicesOf({
+    ...{ config, log, redaction, records, supervision, supervisor, approvals, detacher },
+    requesters: requestersOf(holders),
+    ...{ apis, submitter, store, mirror, policy, recorder, approvalLink: answers.link },
+  });
   return {
     config,
     log,
     services,
     supervision,
     supervisor,
+    approvals,
+    answers,
+    webhooks: webhooksOf({ config, records, redaction, link: answers.link, log }),
     detacher,
-    verification: {
-      check: records.check,
-      keys: () => loadCheckpointKeys({ home: config.home, given: config.signingKeyFile }),
-      clock: systemClock,
-      log,
-    },
+    verification,
     upkeep: records.upkeep,
     backups: createBackups({ home: config.home, worker: LEDGER_WORKER }),
     archive: records.archive,
+    mirrored: records.mirror,
+    keys,
+    holders,
+    authenticatorFor: (path) => authenticatorOf({ config, holders, path }),
+    outbox: records.outbox,
+    apis,
+    submitter,
+    mirror,
+    runners: runnerServiceOf({
+      config,
+      records,
+      policy,
+      recorder,
+      reporting: services.start.reporting,
+      requesters: services.start.requesters,
+      executes,
+    }),
+    ingest: ingestOf({ records, store, logs: supervision.logs, redaction }),
     server: {
       services,
-      tools: config.runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools,
-      principal: osPrincipal(),
+      tools: toolsOf(config, executes),
+      identity: { principal: osPrincipal(), roles: ['admin'], scope: null },
       log,
+      tracing,
     },
     async close() {
+      await Promise.all([submitter.stop(), mirror.close(), tracing?.close()]);
+      await apis.close();
+      await services.foreign.close();
       await services.recorder.close();
       await records.close();
     },
   };
+}
+
+function toolsOf({ runMode }: Config, executes: boolean): readonly Tool[] {
+  const offered = runMode === 'read-only' ? tools.filter(({ effect }) => effect === 'reads') : tools;
+  return executes ? offered : withRunners(offered);
 }
 
 const LEDGER_WORKER = new URL('./ledger-worker.js', import.meta.url);
@@ -100,137 +199,4 @@ const LEDGER_WORKER = new URL('./ledger-worker.js', import.meta.url);
 function recordsOf({ databaseUrl, home }: Config, log: Log): Records {
   if (databaseUrl !== null) return createPostgresLedger({ url: databaseUrl, log });
   return createSqliteLedger({ home, worker: LEDGER_WORKER });
-}
-
-/** How old the status may be: a question that assistants ask often, and that decides nothing. */
-const ENGINE_FRESH_MS = 5_000;
-const OVERVIEW_FRESH_MS = 1_000;
-const STANDING_FRESH_MS = 250;
-
-interface SupervisionParts {
-  config: Config;
-  log: Log;
-  records: Records;
-  executors: Executors;
-}
-
-function supervisionOf({ config, log, records, executors }: SupervisionParts): SupervisionPorts {
-  return {
-    ledger: records.ledger,
-    leases: records.leases,
-    watch: records.watch,
-    logs: createLogFiles({ home: config.home, maxBytes: config.logMaxBytes }),
-    files: createRunFiles(config.home),
-    executor: executors,
-    processes: createProcessTable(),
-    clock: systemClock,
-    log,
-  };
-}
-
-interface ServiceParts extends Omit<SupervisionParts, 'executors'> {
-  redaction: Redaction;
-  supervision: SupervisionPorts;
-  supervisor: Supervisor;
-  detacher: StartPorts['detacher'];
-}
-
-function servicesOf({
-  config,
-  log,
-  redaction,
-  records,
-  supervision,
-  supervisor,
-  detacher,
-}: ServiceParts): Services {
-  const settings = settingsOf(config);
-  const executor = supervision.executor(settings.executor);
-  const files = createWorkspaceFiles({
-    roots: config.workspaceRoots,
-    environmentsFile: config.environmentsFile,
-    encryptionKey: config.encryptionKey,
-    ageWorker: new URL('./age-worker.js', import.meta.url),
-    log,
-  });
-  const store = watched(files, redaction);
-  const { ledger, untold } = records;
-  const tellings = createTellings({
-    untold,
-    ledger,
-    processes: supervision.processes,
-    clock: systemClock,
-    log,
-  });
-  const start: StartPorts = {
-    store,
-    executor,
-    files: supervision.files,
-    ledger,
-    settings,
-    realPath,
-    clock: systemClock,
-    processes: supervision.processes,
-    log,
-    supervision,
-    supervisor,
-    detacher,
-    tellings,
-    ids: createIds(systemClock),
-    host: hostFacts(),
-    redaction,
-  };
-  return {
-    version: VERSION,
-    get zone() {
-      return config.timezone;
-    },
-    store,
-    ledger: records.ledger,
-    leases: records.leases,
-    history: records.history,
-    trail: records.trail,
-    recorder: recorderOf({ config, records, redaction, log }),
-    toolNames: tools.map(({ name }) => name),
-    watch: records.watch,
-    logs: supervision.logs,
-    clock: systemClock,
-    settings,
-    start,
-    supervisor,
-    anchoring:
-      config.checkpointEveryMs === null || config.checkpointTo === null
-        ? null
-        : { every_ms: config.checkpointEveryMs, place: config.checkpointTo },
-    tellings,
-    retention_ms: config.retentionMs,
-    redaction,
-    roots: config.workspaceRoots.map(({ path }) => path),
-    engine: recent(() => executor.status(), ENGINE_FRESH_MS, systemClock),
-    overview: recent(() => store.list(), OVERVIEW_FRESH_MS, systemClock),
-    standing: recent(() => records.ledger.status(), STANDING_FRESH_MS, systemClock),
-  };
-}
-
-function recorderOf({
-  config,
-  records,
-  redaction,
-  log,
-}: Pick<ServiceParts, 'config' | 'records' | 'redaction' | 'log'>): CallRecorder {
-  if (config.trail === 'off') return NO_TRAIL;
-  return createCallRecorder({
-    append: (event) => records.trail.append(event),
-    key: () => records.ledger.key(),
-    redact: (text) => redaction.text(text),
-    ids: createIds(systemClock),
-    clock: systemClock,
-    log,
-  });
-}
-
-/** Over stdio the principal is the OS user that started the server. */
-function osPrincipal(): Caller['principal'] {
-  const { os_user, uid, hostname } = hostFacts();
-  return { kind: 'os', issuer: hostname, subject: `${uid}:${os_user}`, display: os_user };
 }

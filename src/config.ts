@@ -11,7 +11,8 @@ import { readNamedFile, readValues, type Sources, type Variables } from './confi
 
 export { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION } from './config/version.ts';
 export { envExample, helpText, settingsTable } from './config/render.ts';
-export type { Command, LedgerVerb } from './config/command-line.ts';
+export { isLoopback } from './config/parsers.ts';
+export type { Command, KeyVerb, LedgerVerb, MirrorVerb, OutboxVerb } from './config/command-line.ts';
 
 /** What the rest of the program knows of flags and environment. */
 export interface Config extends Omit<Values<typeof SETTINGS>, 'workspaces'> {
@@ -19,6 +20,8 @@ export interface Config extends Omit<Values<typeof SETTINGS>, 'workspaces'> {
   readonly workspaceRoots: readonly { path: string; named: boolean }[];
   /** The user's home folder. */
   readonly userHome: string;
+  /** How the Polycrate API is reached; null: without. */
+  readonly proxies: { http: string | null; https: string | null; none: string | null };
   /** The only variables of our environment that a child process may get. */
   readonly childEnvironment: Readonly<Record<string, string>>;
 }
@@ -67,6 +70,22 @@ const CHILD_ENVIRONMENT = [
 /** Switches of the project's own test suite, which are no settings of the product. */
 const TEST_PREFIX = `${PREFIX}TEST_`;
 
+/** The CLI's own, of which it has more than we read. */
+const CLI_PREFIX = 'POLYCRATE_API_';
+/** Everybody leaves out the second API, and another name is nearer. */
+const KEY_WITHOUT_API = 'POLYCRATE_API_KEY';
+const ONLY_FOR_THE_CLI = ['POLYCRATE_API_VALIDATE_WORKSPACE_ON_LOAD'];
+
+function meantBy(name: string, { own, cli }: { own: readonly string[]; cli: readonly string[] }): string {
+  if (name === KEY_WITHOUT_API) return ' Did you mean POLYCRATE_API_API_KEY?';
+  return name.startsWith(PREFIX) ? didYouMean(name.slice(PREFIX.length), own, PREFIX) : didYouMean(name, cli);
+}
+
+function isOurs(name: string): boolean {
+  if (name.startsWith(CLI_PREFIX)) return !ONLY_FOR_THE_CLI.includes(name);
+  return name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX);
+}
+
 /** The one place where this process's arguments and environment are read. */
 export function readConfig(): Invocation {
   return parseConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd(), home: homedir() });
@@ -84,6 +103,12 @@ export function parseConfig(around: Surroundings): Invocation {
   if (values.checkpointEveryMs !== null && values.checkpointTo === null) {
     throw new AppError('configuration', 'POLYCRATE_MCP_CHECKPOINT_EVERY needs POLYCRATE_MCP_CHECKPOINT_TO.');
   }
+  if (values.runMode === 'policy' && values.policyFile === null) {
+    throw new AppError(
+      'configuration',
+      'POLYCRATE_MCP_RUN_MODE=policy needs POLYCRATE_MCP_POLICY, the file with the rules.',
+    );
+  }
   let zone = timezone === HOST_ZONE ? around.timezone : timezone;
   const config: Config = {
     ...values,
@@ -93,6 +118,7 @@ export function parseConfig(around: Surroundings): Invocation {
     },
     workspaceRoots: rootsOf(workspaces, around.cwd),
     userHome: around.home,
+    proxies: proxiesOf(around.env),
     childEnvironment: pick(around.env, CHILD_ENVIRONMENT),
   };
   return {
@@ -134,19 +160,25 @@ function pick(env: Variables, names: readonly string[]): Record<string, string> 
   return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
+/** Programs disagree about the case, so either counts. */
+function proxiesOf(env: Variables): Config['proxies'] {
+  const of = (name: string): string | null => env[name.toLowerCase()] || env[name] || null;
+  return { http: of('HTTP_PROXY'), https: of('HTTPS_PROXY'), none: of('NO_PROXY') };
+}
+
 function unknownVariables({ env, envFile }: Sources): string[] {
   const entries: readonly Setting[] = Object.values(SETTINGS);
   const known = entries.flatMap(({ variable, secret }) =>
     secret ? [variable, `${variable}_FILE`] : [variable],
   );
   const own = known.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
+  const cli = known.filter((name) => name.startsWith(CLI_PREFIX));
   const warnings = (values: Variables, where: string): string[] =>
     Object.keys(values)
-      .filter((name) => name.startsWith(PREFIX) && !name.startsWith(TEST_PREFIX) && !known.includes(name))
+      .filter((name) => isOurs(name) && !known.includes(name))
       .map(
         (name) =>
-          `${name}${where} is not a setting of this release and has no effect.` +
-          didYouMean(name.slice(PREFIX.length), own, PREFIX),
+          `${name}${where} is not a setting of this release and has no effect.` + meantBy(name, { own, cli }),
       );
   return [...warnings(env, ''), ...(envFile ? warnings(envFile.values, ` in ${envFile.path}`) : [])];
 }

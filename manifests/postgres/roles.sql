@@ -21,6 +21,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE polycrate_owner IN SCHEMA ledger GRANT EXECUTE
 ALTER DEFAULT PRIVILEGES FOR ROLE polycrate_owner IN SCHEMA ledger
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO polycrate_upkeep;
 ALTER DEFAULT PRIVILEGES FOR ROLE polycrate_owner IN SCHEMA ledger GRANT EXECUTE ON FUNCTIONS TO polycrate_upkeep;
+ALTER DEFAULT PRIVILEGES FOR ROLE polycrate_owner IN SCHEMA ledger GRANT USAGE ON SEQUENCES TO polycrate_upkeep;
 
 ALTER ROLE polycrate_owner SET search_path = ledger;
 ALTER ROLE polycrate_server SET search_path = ledger;

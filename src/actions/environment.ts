@@ -3,7 +3,7 @@ import type { Action, Block } from '../blocks/block.ts';
 import type { BlockFiles } from '../workspaces/workspace-store.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
 import type { RunFile } from './launch-spec.ts';
-import type { Layout } from './layout.ts';
+import { workdirOf, type Layout } from './layout.ts';
 
 /** Where an image has its default inventory (polycrate-cli facts 1.5). */
 const IMAGE_INVENTORY = '/etc/ansible/hosts';
@@ -20,10 +20,12 @@ interface Target {
 const OPENED = 'opened';
 
 /** Where an execution finds a file of the workspace: opened ones lie with the run's own files. */
-function placeOf(relative: string, { files, layout }: Pick<Target, 'files' | 'layout'>): string {
-  return Object.hasOwn(files.opened, relative)
-    ? join(layout.run, OPENED, relative)
-    : join(layout.root, relative);
+function placeOf(
+  relative: string,
+  { files, layout }: Pick<Target, 'files' | 'layout'>,
+  root = layout.root,
+): string {
+  return Object.hasOwn(files.opened, relative) ? join(layout.run, OPENED, relative) : join(root, relative);
 }
 
 /** The variables an action sees, with the values that the CLI means (polycrate-cli facts 4.6). */
@@ -32,8 +34,9 @@ export function actionEnvironment(
   { container, image, version }: { container: boolean; image: string | null; version: string },
 ): Record<string, string> {
   const inside = (relative: string): string => placeOf(relative, { files, layout });
+  const pinned = (relative: string): string => placeOf(relative, { files, layout }, layout.pinned);
   const [reference, tag] = splitImage(image);
-  const inventory = files.inventory ? inside(files.inventory.relative) : container ? IMAGE_INVENTORY : null;
+  const inventory = files.inventory ? pinned(files.inventory.relative) : container ? IMAGE_INVENTORY : null;
   const key = files.ssh_key && inside(files.ssh_key.relative);
   return {
     ANSIBLE_ACTION_WARNINGS: 'False',
@@ -49,7 +52,7 @@ export function actionEnvironment(
     ANSIBLE_VERBOSITY: '1',
     ...(inventory && { ANSIBLE_INVENTORY: inventory }),
     ...(key && { ANSIBLE_PRIVATE_KEY_FILE: key, ANSIBLE_SSH_PRIVATE_KEY_FILE: key }),
-    ...(files.kubeconfig && { KUBECONFIG: inside(files.kubeconfig.relative) }),
+    ...(files.kubeconfig && { KUBECONFIG: pinned(files.kubeconfig.relative) }),
     IN_CI: 'true',
     IN_CONTAINER: container ? '1' : '0',
     TERM: 'xterm-256color',
@@ -57,7 +60,7 @@ export function actionEnvironment(
     POLYCRATE_ACTION: action.name,
     POLYCRATE_WORKSPACE: layout.root,
     POLYCRATE_WORKSPACE_SNAPSHOT_YAML: layout.snapshot,
-    POLYCRATE_BLOCK_WORKDIR: block.dir === null ? layout.root : inside(block.dir),
+    POLYCRATE_BLOCK_WORKDIR: workdirOf(block, layout),
     POLYCRATE_FORCE: '1',
     POLYCRATE_VERSION: version,
     ...(reference && { POLYCRATE_IMAGE_REFERENCE: reference }),
@@ -92,12 +95,12 @@ function computedLabels(workspace: Workspace, block: Block): Record<string, stri
   };
 }
 
-/** The run's own files: the snapshot that playbooks get as extra vars, and the script of script actions. */
-export function runFiles({ workspace, block, action, files, layout }: Target): RunFile[] {
+/** What playbooks get as extra vars. */
+export function snapshotOf({ workspace, block, action, files, layout }: Target): Record<string, unknown> {
   const secrets = Object.fromEntries(
     Object.entries(files.secrets).map(([name, relative]) => [name, placeOf(relative, { files, layout })]),
   );
-  const snapshot = {
+  return {
     workspace: {
       name: workspace.name,
       organization: workspace.organization,
@@ -121,7 +124,7 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       from: block.from,
       labels: { ...block.labels, ...computedLabels(workspace, block) },
       config: block.config,
-      workdir: { containerpath: block.dir === null ? layout.root : join(layout.root, block.dir) },
+      workdir: { containerpath: workdirOf(block, layout) },
     },
     // Without the script's text: Ansible would template whatever stands in it.
     action: {
@@ -132,7 +135,12 @@ export function runFiles({ workspace, block, action, files, layout }: Target): R
       config: action.config,
     },
   };
-  const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshot) }];
+}
+
+/** The run's own files: the snapshot that playbooks get as extra vars, and the script of script actions. */
+export function runFiles(target: Target): RunFile[] {
+  const { action, files } = target;
+  const written: RunFile[] = [{ name: 'snapshot.yml', content: JSON.stringify(snapshotOf(target)) }];
   if (action.kind === 'script') written.push({ name: 'script.sh', content: `${action.script.join('\n')}\n` });
   const used = [...Object.values(files.secrets), files.ssh_key?.relative, files.kubeconfig?.relative];
   for (const relative of new Set(used)) {

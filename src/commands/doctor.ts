@@ -1,10 +1,12 @@
 import type { App } from '../compose.ts';
 import { messageOf } from '../shared/errors.ts';
 import { VERSION } from '../config.ts';
+import { checkApi } from './doctor/api.ts';
 import { checkEngine } from './doctor/engine.ts';
 import { ok, problem, renderFinding, renderSummary, warning, type Finding } from './doctor/finding.ts';
 import { checkLedger } from './doctor/ledger.ts';
 import { checkDriver, checkHome, checkNode } from './doctor/machine.ts';
+import { checkServer } from './doctor/server.ts';
 import { checkWorkspaces } from './doctor/workspaces.ts';
 
 /** Tells what is configured, reachable and missing, each with what mends it. False: something is a problem. */
@@ -18,8 +20,10 @@ export async function doctor(app: App, warnings: readonly string[]): Promise<boo
   process.stdout.write(`polycrate-mcp ${VERSION}. ${promise(app)}\n\n`);
   tell(checkNode(process.versions.node), ...warnings.map((text) => warning(text)), ...settingsOf(app));
   tell(...(await attempt('data folder', async () => checkData(app))));
+  if (app.config.server !== null) tell(...(await attempt('server', () => checkServer(app.config))));
   tell(...(await attempt('workspaces', () => checkWorkspaces(app))));
   tell(...(await attempt('executor', () => checkEngine(app))));
+  tell(...(await attempt('Polycrate API', () => checkApi(app))));
   process.stdout.write(`\n${renderSummary(all)}`);
   await app.close();
   return all.every(({ mark }) => mark !== 'problem');
@@ -42,6 +46,7 @@ async function checkData(app: App): Promise<Finding[]> {
 const RUN_MODES = {
   'read-only': 'nothing can be run, cancelled or re-triggered',
   ask: 'a human approves each run through the client; clients that cannot ask get a refusal',
+  policy: 'the rules of a file decide, and what none of them names is denied',
   trusted: "the client's own confirmation is enough",
 };
 

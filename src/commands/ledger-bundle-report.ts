@@ -6,13 +6,23 @@ import { count } from './count.ts';
 
 const MAX_SHOWN = 50;
 
-export function exportText({ counts, checkpoint, key_id }: BundleManifest, folder: string): string {
+export function exportText({ counts, left_out, checkpoint, key_id }: BundleManifest, folder: string): string {
   return plain([
     `${count(counts.runs, 'run')} with ${count(counts.events, 'proved event')}, written to ${folder}.`,
+    ...leftOut(left_out),
     `Signed with the key ${key_id}; give its public part to who checks, apart from the bundle.`,
     `The proofs lead to the state of the ledger ${checkpoint.ledger} with ${checkpoint.size} events.`,
   ]);
 }
+
+function leftOut({ mirrored, later }: BundleManifest['left_out']): string[] {
+  return [
+    ...(mirrored > 0
+      ? [`Left out: ${count(mirrored, 'run')} that others executed, of which this ledger has only heard and can prove nothing.`]
+      : []),
+    ...(later > 0 ? [`Left out: ${count(later, 'run')} recorded since the checkpoint.`] : []),
+  ];
+} // prettier-ignore
 
 export function bundleJson({ manifest, ...rest }: BundleVerification): string {
   const { files: _files, ...shown } = manifest ?? { files: [] };
@@ -47,17 +57,22 @@ const LIMITS = [
   'Cannot be told from a bundle: whether runs, or the last events of a run, were left out.',
 ];
 
-function about({ checkpoint, key_id, at }: BundleManifest): string[] {
+function about({ checkpoint, key_id, at, left_out }: BundleManifest): string[] {
   return [
     `Made at ${new Date(at).toISOString()} from the ledger ${checkpoint.ledger}, ${checkpoint.size} events, root ${checkpoint.root.slice(0, 16)}…`,
     `Key ${key_id}`,
+    ...leftOut(left_out),
   ];
 }
 
-export function importText({ imported, present, open, erased }: Imported, manifest: BundleManifest): string {
+export function importText(
+  { imported, present, joined, open, erased }: Imported,
+  manifest: BundleManifest,
+): string {
   return plain([
     `Imported ${count(imported, 'run')} of the ledger ${manifest.checkpoint.ledger}, in which their own proof stays.`,
     ...(present > 0 ? [`${present} were here already and were left as they are.`] : []),
+    ...(joined > 0 ? [`${joined} had been heard of from others before, and are one run with that now.`] : []),
     ...(open > 0 ? [`${open} had not ended when the bundle was made and were left out.`] : []),
     ...(erased > 0 ? [`Left out ${count(erased, 'private value')} of erased persons.`] : []),
   ]);

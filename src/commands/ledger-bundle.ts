@@ -68,7 +68,12 @@ export async function importRuns(app: App, folder: string, options: Options): Pr
     return EXIT[result];
   }
   const { isErased } = app.upkeep;
-  const ports = { archive: app.archive, clock: app.verification.clock, isErased };
+  const ports = {
+    archive: app.archive,
+    mirror: app.mirrored,
+    clock: app.verification.clock,
+    isErased,
+  };
   try {
     const task = { source, manifest, digest };
     const imported = await withRuns((onProgress) => importBundle(ports, { ...task, onProgress }));
@@ -122,7 +127,7 @@ async function choose(app: App, options: Options): Promise<Pick<ExportRequest, '
   if (isOn(options['without-people']) && filters['user'] !== undefined) {
     throw new AppError('configuration', '--user names a person, whom --without-people would leave out.');
   }
-  const { span } = resolveInterval({ since, until }, { now: services.clock.now(), zone: services.zone });
+  const { span } = await resolveInterval({ since, until }, { now: services.clock.now(), zone: services.zone });
   const asked = { filters, interval: span };
   const wanted: RunFilters = { ...filters, span, time_field: 'started' };
   refuseStatus(filters['status']);

@@ -29,7 +29,7 @@ export async function erase(app: App, options: LedgerTask['options']): Promise<n
   const outcome: Outcome = { ...survey, erased: false, logs_deleted: null, cleaning: null };
   if (isOn(yes) || (survey.values > 0 && (await confirm('Erase it?')) === true)) {
     outcome.logs_deleted = isOn(logs) ? await deleteLogs(app, survey.requested) : null;
-    const by = { principal: { ...app.server.principal }, reason: reason ?? null };
+    const by = { principal: { ...app.server.identity.principal }, reason: reason ?? null };
     const at = app.verification.clock.now();
     const done = await app.upkeep.erase({ ...request, at, by }, progress.show).finally(progress.end);
     // Also if nothing was left to erase: an earlier erasure may have been interrupted before this.
@@ -43,7 +43,7 @@ export async function erase(app: App, options: LedgerTask['options']): Promise<n
 
 /** Before the values: afterwards nobody could tell whose logs they are. */
 async function deleteLogs({ supervision }: App, runs: readonly string[]): Promise<number> {
-  const { ledger, logs } = supervision;
+  const { ledger, logs, files } = supervision;
   for (const id of runs) {
     const run = await ledger.find(id);
     if (run && isOpen(run)) {
@@ -52,7 +52,11 @@ async function deleteLogs({ supervision }: App, runs: readonly string[]): Promis
     }
   }
   let deleted = 0;
-  for (const id of runs) if (await logs.remove(id)) deleted += 1;
+  for (const id of runs) {
+    if (await logs.remove(id)) deleted += 1;
+    // What an action wrote for them and could not go back into the workspace.
+    await files.removeKept(id);
+  }
   return deleted;
 }
 
@@ -66,7 +70,7 @@ function told(survey: ErasureSurvey, { subject, logs }: { subject: string; logs:
       ? [`${facts} events have one of the names as a word in their facts, which are hashed and stay.`]
       : []),
     logs
-      ? 'The logs of the runs that they asked for are deleted from this data folder.'
+      ? 'The logs of the runs that they asked for are deleted from this data folder, and what is kept of what those wrote.'
       : 'Logs are left, and may name people: --logs deletes those of the runs that they asked for.',
   ];
   return `${lines.join('\n')}\n`;

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App } from '../compose.ts';
-import { resolveInterval } from '../history/interval.ts';
+import { resolveInstant } from '../history/interval.ts';
 import { signPruning } from '../ledger/prune.ts';
 import { rollupDigest } from '../ledger/rollup.ts';
 import type { Cleaning, PrunePlan } from '../ledger/upkeep.ts';
@@ -18,12 +18,14 @@ interface Outcome extends Pick<PrunePlan, 'size' | 'events' | 'held'> {
   runs: number;
   pruned: boolean;
   logs_deleted: number;
+  /** Runs of which nothing is kept any more of what could not be brought back into a workspace. */
+  kept_deleted: number;
   cleaning: Cleaning | null;
 }
 
 /** Tells which events before a time can go, and takes them out if that is wanted. Only a verified ledger is pruned. */
 export async function prune(app: App, options: LedgerTask['options']): Promise<number> {
-  const before = beforeOf(app, options);
+  const before = await beforeOf(app, options);
   const progress = showProgress(process.stderr);
   const verification = await verifyLedger(app.verification, {
     anchor: null,
@@ -46,6 +48,7 @@ export async function prune(app: App, options: LedgerTask['options']): Promise<n
     runs: plan.runs.length,
     pruned: false,
     logs_deleted: 0,
+    kept_deleted: 0,
     cleaning: null,
   };
   const wanted = isOn(options['yes']) || (plan.events > 0 && (await confirm('Prune them?')) === true);
@@ -53,7 +56,15 @@ export async function prune(app: App, options: LedgerTask['options']): Promise<n
     if (plan.events > 0) await takeOut(app, { plan, before, ledger: verification.ledger });
     outcome.pruned = plan.events > 0;
     // Also if nothing was left to prune: an earlier pruning may have been interrupted before this.
-    outcome.logs_deleted = await deleteLogs(app, plan.runs);
+    const { logs, files } = app.supervision;
+    outcome.logs_deleted = await deleteOf(app, plan.runs, {
+      ids: () => logs.ids(),
+      remove: (id) => logs.remove(id),
+    });
+    outcome.kept_deleted = await deleteOf(app, plan.runs, {
+      ids: () => files.keptOf(),
+      remove: (id) => files.removeKept(id),
+    });
     outcome.cleaning = await app.upkeep.clean('pruning', progress.show).finally(progress.end);
     tell(toldAfter(outcome));
   } else if (plan.events > 0) tell('Nothing was pruned; --yes does it.\n');
@@ -61,7 +72,7 @@ export async function prune(app: App, options: LedgerTask['options']): Promise<n
   return outcome.cleaning?.done === false ? EXIT.unclean : EXIT.sound;
 }
 
-function beforeOf({ config, verification }: App, { before }: LedgerTask['options']): number {
+async function beforeOf({ config, verification }: App, { before }: LedgerTask['options']): Promise<number> {
   const now = verification.clock.now();
   if (before === undefined) {
     if (config.retentionMs !== null) return now - config.retentionMs;
@@ -69,8 +80,12 @@ function beforeOf({ config, verification }: App, { before }: LedgerTask['options
       next: 'POLYCRATE_MCP_RETENTION says how long everything is kept',
     });
   }
-  const { span } = resolveInterval({ since: before }, { now, zone: config.timezone });
-  return span.since!;
+  const { at } = await resolveInstant('--before', before, {
+    now,
+    zone: config.timezone,
+    timezone: undefined,
+  });
+  return at;
 }
 
 interface Doomed {
@@ -86,6 +101,8 @@ async function takeOut(app: App, { plan, before, ledger }: Doomed): Promise<void
       next: 'name it with POLYCRATE_MCP_SIGNING_KEY_FILE',
     });
   }
+  // Else whoever came in by a key that is older than what is kept would stand outside.
+  await app.keys.carryOver(plan.size);
   const { size, head, root, frontier, tombstones, rollups } = plan;
   const at = app.verification.clock.now();
   const runs = rollups.reduce((sum, row) => sum + row.runs, 0);
@@ -95,22 +112,32 @@ async function takeOut(app: App, { plan, before, ledger }: Doomed): Promise<void
     { id, privateKey },
   );
   const progress = showProgress(process.stderr);
-  const by = { principal: { ...app.server.principal } };
+  const by = { principal: { ...app.server.identity.principal } };
   await app.upkeep.prune({ plan, pruning, at, by }, progress.show).finally(progress.end);
 }
 
-/** Those of the runs that went, and such as an interrupted pruning left, told by the time in their id. */
-async function deleteLogs({ config, supervision, upkeep }: App, runs: readonly string[]): Promise<number> {
-  const { ledger, logs } = supervision;
+/** What lies beside the ledger, by run. */
+interface Beside {
+  ids(): Promise<string[]>;
+  remove(run_id: string): Promise<boolean>;
+}
+
+/** That of the runs that went, and what an interrupted pruning left, told by the time in their id. */
+async function deleteOf(
+  { config, supervision, upkeep }: App,
+  runs: readonly string[],
+  beside: Beside,
+): Promise<number> {
+  const { ledger } = supervision;
   let deleted = 0;
-  for (const id of runs) if (await logs.remove(id)) deleted += 1;
+  for (const id of runs) if (await beside.remove(id)) deleted += 1;
   // Where a file beside them is a ledger too, logs may be of its runs.
   if (config.databaseUrl !== null && existsSync(join(config.home, 'ledger.db'))) return deleted;
   const pruning = await upkeep.pruned();
-  for (const id of await logs.ids()) {
+  for (const id of await beside.ids()) {
     const minted = parseInt(id.replaceAll('-', '').slice(0, 12), 16);
-    if (!pruning || minted >= pruning.before || (await ledger.find(id))) continue;
-    if (await logs.remove(id)) deleted += 1;
+    if (!pruning || !(minted < pruning.before) || (await ledger.find(id))) continue;
+    if (await beside.remove(id)) deleted += 1;
   }
   return deleted;
 }
@@ -127,7 +154,7 @@ function told({ events, runs, size, held, rollups }: PrunePlan, before: number):
   );
 }
 
-function toldAfter({ events, runs, size, logs_deleted, cleaning }: Outcome): string {
+function toldAfter({ events, runs, size, logs_deleted, kept_deleted, cleaning }: Outcome): string {
   const first =
     events === 0
       ? 'Nothing was left to prune'
@@ -135,5 +162,6 @@ function toldAfter({ events, runs, size, logs_deleted, cleaning }: Outcome): str
   const state = cleaning!.done
     ? ''
     : ' The files could not be written anew yet: repeat the command to free their space.';
-  return `${[`${first}; deleted ${count(logs_deleted, 'log')}.${state}`, ...cleaning!.remains].join('\n')}\n`;
+  const kept = kept_deleted === 0 ? '' : ` and what was kept of ${count(kept_deleted, 'run')}`;
+  return `${[`${first}; deleted ${count(logs_deleted, 'log')}${kept}.${state}`, ...cleaning!.remains].join('\n')}\n`;
 }

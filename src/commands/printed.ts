@@ -7,7 +7,7 @@ const PAGE = 500;
 
 /** Names the runs that printed the value on stdin, before it was masked. Answers how many there are. */
 export async function printed({ services: { ledger, history } }: App): Promise<number> {
-  const fingerprint = fingerprintOf(await ledger.key(), await valueOnStdin());
+  const fingerprint = fingerprintOf(await ledger.key('runs'), await valueOnStdin());
   let found = 0;
   let after: RunQuery['after'] = null;
   do {

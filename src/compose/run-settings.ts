@@ -1,13 +1,16 @@
 import { DEFAULT_IMAGE, DEFAULT_IMAGES, VERSION, type Config } from '../config.ts';
 import type { RunSettings } from '../runs/prepare.ts';
 
+const HOW = { on: 'writable', 'read-only': 'read-only', off: 'checked' } as const;
+
 /** What the operator configured for executions. */
 export function settingsOf(config: Config): RunSettings {
   return {
-    executor: config.executor === 'local' ? 'local' : 'docker',
+    executor: config.executor === 'auto' ? 'docker' : config.executor,
     image: config.image,
     default_image: DEFAULT_IMAGE,
     pull: config.pull,
+    copy: HOW[config.privateCopy],
     memory_bytes: config.memoryBytes,
     cpus: config.cpus,
     pids: config.pids,

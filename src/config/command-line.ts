@@ -1,17 +1,28 @@
 import { parseArgs } from 'node:util';
 import { AppError } from '../shared/errors.ts';
 import { didYouMean } from './nearest.ts';
+import { KEY_VERBS } from './key-verbs.ts';
 import { LEDGER_VERBS, type OwnFlag, type Verb } from './ledger-verbs.ts';
+import { MIRROR_VERBS } from './mirror-verbs.ts';
+import { OUTBOX_VERBS } from './outbox-verbs.ts';
+import { POLICY_VERBS } from './policy-verbs.ts';
 import { flagOf, SETTINGS } from './settings.ts';
 
+export type { KeyVerb } from './key-verbs.ts';
 export type { LedgerVerb } from './ledger-verbs.ts';
+export type { MirrorVerb } from './mirror-verbs.ts';
+export type { OutboxVerb } from './outbox-verbs.ts';
 
 interface CommandEntry {
   meaning: string;
   arguments: string;
   /** The first argument is one of these, each with flags of its own. */
   verbs?: Readonly<Record<string, Verb>>;
+  /** Of a command without verbs. */
+  flags?: Readonly<Record<string, OwnFlag>>;
 }
+
+const REASON = { reason: { value: 'TEXT', meaning: 'Why; it is recorded.' } } as const;
 
 /** What the program can be asked to do; `stdio` is what it does without a command. */
 export const COMMANDS = {
@@ -26,9 +37,65 @@ export const COMMANDS = {
     arguments: 'VERB',
     verbs: LEDGER_VERBS,
   },
+  serve: {
+    meaning: 'Serves MCP over HTTP to a team; ends with SIGTERM.',
+    arguments: '',
+    flags: {
+      'with-runner': { value: null, meaning: 'Executes runs itself, in the workspaces of this machine.' },
+      host: { value: 'ADDRESS', meaning: 'Where it listens; default 127.0.0.1.' },
+      port: { value: 'NUMBER', meaning: 'Default 3460; 0 takes any free one.' },
+      'no-auth': { value: null, meaning: 'Everybody is you; only where nobody else reaches it.' },
+    },
+  },
+  runner: {
+    meaning: 'Executes runs for a team server, in the workspaces of this machine; ends with SIGTERM.',
+    arguments: '',
+  },
+  keys: {
+    meaning: 'Makes and revokes the keys by which a team server knows people and machines.',
+    arguments: 'VERB',
+    verbs: KEY_VERBS,
+  },
+  approvals: { meaning: 'Shows what waits for approval, with the codes to answer.', arguments: '' },
+  approve: {
+    meaning: 'Approves a run that waits, by its code; asks for your key.',
+    arguments: 'CODE',
+    flags: REASON,
+  },
+  deny: {
+    meaning: 'Ends a run that waits, by its code; asks for your key.',
+    arguments: 'CODE',
+    flags: REASON,
+  },
+  outbox: {
+    meaning: 'Shows what is still to be reported to a Polycrate API.',
+    arguments: 'VERB',
+    verbs: OUTBOX_VERBS,
+  },
+  mirror: {
+    meaning: 'Brings in what others reported to a Polycrate API.',
+    arguments: 'VERB',
+    verbs: MIRROR_VERBS,
+  },
+  policy: {
+    meaning: 'Checks the rules of a policy file.',
+    arguments: 'VERB',
+    verbs: POLICY_VERBS,
+  },
+  history: {
+    meaning: 'Brings in what others ran.',
+    arguments: 'VERB',
+    verbs: {
+      import: {
+        meaning: 'Imports what the Polycrate CLI logged in the workspaces, at once and whole.',
+        flags: {},
+      },
+    },
+  },
   supervise: {
     meaning: 'Goes on with open runs after their server ended; the server starts it.',
     arguments: '[ARGS]',
+    flags: { 'for-runner': { value: null, meaning: 'Of a runner.' } },
   },
   help: { meaning: 'Lists commands and settings.', arguments: '' },
   version: { meaning: 'Prints the version.', arguments: '' },
@@ -57,9 +124,10 @@ const FLAGS = [...VALUED, ...SWITCHES, 'env-file', 'help', 'version'];
 /** Every flag of every verb. The same name must take a value everywhere or nowhere. */
 const OWN_FLAGS: Readonly<Record<string, OwnFlag>> = Object.assign(
   {},
-  ...Object.values<CommandEntry>(COMMANDS).flatMap(({ verbs = {} }) =>
-    Object.values(verbs).map(({ flags }) => flags),
-  ),
+  ...Object.values<CommandEntry>(COMMANDS).flatMap(({ verbs = {}, flags = {} }) => [
+    flags,
+    ...Object.values(verbs).map((verb) => verb.flags),
+  ]),
 ) as Record<string, OwnFlag>;
 
 const OPTIONS = {
@@ -143,9 +211,9 @@ function commandOf(
     });
   }
   const command = (word ?? 'stdio') as Command;
-  const { verbs, arguments: takes }: CommandEntry = COMMANDS[command];
+  const { verbs, flags = {}, arguments: takes }: CommandEntry = COMMANDS[command];
   if (verbs) return { command, ...verbOf({ command, verbs, args, options }), options };
-  refuseOptions(command, options, {});
+  refuseOptions(command, options, flags);
   if (takes === '') refuseArguments(command, args);
   return { command, args, verb: null, options };
 }

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { readInstanceUrl } from '../shared/instance-url.ts';
+import { RUNNER_NAME } from '../shared/names.ts';
 
 /** What a value is read against: `~`, relative paths and list separators. */
 export interface Place {
@@ -29,6 +31,24 @@ export function choice<const T extends string>(
 }
 
 export const text = z.string().trim().regex(/^\S+$/, 'must be one word without spaces');
+
+/** Root of a Polycrate API, without a slash at its end. */
+export const instanceUrl = z.string().transform((value, context): string => {
+  const read = readInstanceUrl(value);
+  if ('url' in read) return read.url;
+  context.addIssue({ code: 'custom', message: read.problem });
+  return z.NEVER;
+});
+
+/** `all`, `none`, or names of workspaces with their organization. */
+export const workspaceChoice = z.string().transform((value, context): 'all' | 'none' | string[] => {
+  const word = value.trim().toLowerCase();
+  if (word === 'all' || word === 'none') return word;
+  const items = value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  if (items.length > 0 && items.every((item) => /^[^\s*]+(\/[^\s*]*)?\*?$/.test(item) && item.includes('/'))) return items;
+  context.addIssue({ code: 'custom', message: 'has an entry that is not organization/workspace' });
+  return z.NEVER;
+}); // prettier-ignore
 
 /** May have spaces, as passphrases do. */
 export const passphrase = z.string().trim().min(1);
@@ -87,6 +107,18 @@ export const period = z
 export const duration = period
   // Timers of Node.js overflow at 24.8 days and then fire at once.
   .refine((ms) => ms <= 24 * UNIT_MS['d']!, 'is longer than 24 days');
+
+/** How much of somebody else's history is read. */
+export const backfill = z.string().transform((value, context) => {
+  const word = value.trim().toLowerCase();
+  if (word === 'all' || word === 'off') return { kind: word } as const;
+  const runs = count.safeParse(value);
+  if (runs.success) return { kind: 'runs', runs: runs.data } as const;
+  const age = period.safeParse(value);
+  if (age.success) return { kind: 'age', ms: age.data } as const;
+  context.addIssue({ code: 'custom', message: 'is neither a duration nor a number of runs' });
+  return z.NEVER;
+});
 
 /** The word `none` switches a limit off: null. */
 export function orNone<T>(schema: z.ZodType<T, string>): z.ZodType<T | null, string> {
@@ -147,11 +179,74 @@ export const absolutePaths = (place: Place): z.ZodType<string[], string> =>
     )
     .pipe(z.array(path(place)));
 
+/** Of the web; plain http only where nothing leaves this machine. */
+export const webAddress = z
+  .string()
+  .trim()
+  .refine(
+    (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
+    'is not an address of the web',
+  )
+  .refine(
+    (url) => !URL.canParse(url) || new URL(url).protocol === 'https:' || isLoopback(new URL(url).hostname),
+    'has to be https, except on this machine itself',
+  );
+
+/** `name=value`, or a name alone, separated by commas. */
+export const labels = z.string().transform((value, context): Record<string, string> => {
+  const pairs = value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  if (pairs.every((pair) => /^[\w.-]{1,60}(=[\w.:/-]{0,100})?$/.test(pair))) {
+    return Object.fromEntries(pairs.map((pair) => [pair.split('=')[0]!, pair.split('=')[1] ?? '']));
+  }
+  context.addIssue({ code: 'custom', message: 'has an entry that is not name=value' });
+  return z.NEVER;
+}); // prettier-ignore
+
+export const runnerName = z
+  .string()
+  .trim()
+  .regex(RUNNER_NAME, 'is not a name of letters, digits, `.`, `_` and `-`');
+
+/** Collectors stand in the same network, so that plain HTTP is usual. */
+export const collector = z
+  .string()
+  .trim()
+  .refine(
+    (url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol),
+    'is not an address of the web',
+  );
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+export const hostNames = list(',').refine(
+  (items) => items.every((item) => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$|^\[[0-9a-f:]+\]$/i.test(item)),
+  'has an entry that is not a host name',
+);
+
 /** Image references; a `*` at the end stands for any rest. */
 export const imagePatterns = list(',').refine(
   (items) => items.every((item) => /^[^\s*]*\*?$/.test(item)),
   'has a `*` elsewhere than at the end, or a space',
 );
+
+const WEBHOOK = /^(json|slack|mattermost)=(https?:\/\/\S+)$/;
+
+/** Formats and addresses. An address is never repeated in a message. */
+export const webhooks = z
+  .string()
+  .transform((text) => text.split(/\s+/).filter((item) => item !== ''))
+  .refine(
+    (items) => items.every((item) => URL.canParse(WEBHOOK.exec(item)?.[2] ?? '')),
+    'has an entry that is not json=URL, slack=URL or mattermost=URL',
+  )
+  .transform((items) =>
+    items.map((item) => {
+      const [, format, url] = WEBHOOK.exec(item)!;
+      return { format: format as 'json' | 'slack' | 'mattermost', url: url! };
+    }),
+  );
 
 /** `name:ip` entries, kept as they are because that is what the engine takes. */
 export const hostEntries = list(',').refine(

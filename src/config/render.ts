@@ -40,7 +40,8 @@ export function envExample(): string {
 export function helpText(): string {
   const commands = Object.entries(COMMANDS).flatMap(([name, entry]) => {
     if ('verbs' in entry) return verbLines(name, entry.verbs);
-    return [line(name === 'stdio' ? '(none)' : `${name} ${entry.arguments}`.trim(), entry.meaning)];
+    const own = line(name === 'stdio' ? '(none)' : `${name} ${entry.arguments}`.trim(), entry.meaning);
+    return [own, ...('flags' in entry ? flagLines(entry.flags) : [])];
   });
   const settings = ENTRIES.map((entry) => {
     const flag = flagOf(entry);
@@ -65,10 +66,14 @@ export function helpText(): string {
 function verbLines(command: string, verbs: Readonly<Record<string, Verb>>): string[] {
   return Object.entries(verbs).flatMap(([verb, { meaning, argument, flags }]) => [
     line([command, verb, argument].join(' ').trim(), meaning),
-    ...Object.entries(flags).map(([flag, { value, meaning: about }]) =>
-      line(`  --${flag}${value === null ? '' : ` ${value}`}`, about),
-    ),
+    ...flagLines(flags),
   ]);
+}
+
+function flagLines(flags: Verb['flags']): string[] {
+  return Object.entries(flags).map(([flag, { value, meaning }]) =>
+    line(`  --${flag}${value === null ? '' : ` ${value}`}`, meaning),
+  );
 }
 
 function line(name: string, meaning: string): string {

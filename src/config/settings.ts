@@ -1,36 +1,10 @@
-import { type z } from 'zod';
 import * as read from './parsers.ts';
-import { type Place } from './parsers.ts';
+import { PREFIX, setting, type Setting, type Table } from './setting.ts';
+import { RUNNER_SETTINGS } from './runner-settings.ts';
+import { TEAM_SETTINGS } from './team-settings.ts';
+import { API_SETTINGS } from './api-settings.ts';
 
-/** One setting: the single source of parsing, README table, `.env.example`, `--help` and error texts. */
-export interface Setting<T = unknown, F extends string | null = string | null> {
-  variable: string;
-  /** One sentence. */
-  meaning: string;
-  /** What is valid, for humans. */
-  form: string;
-  /** Read like any other text; null: the value is null when nobody set it. */
-  fallback: F;
-  /** What happens without a value, where `fallback` is null. */
-  unset?: string;
-  /** Never a flag (process lists show those), never repeated in a message, also readable from `…_FILE`. */
-  secret?: true;
-  schema: (place: Place) => z.ZodType<T, string>;
-}
-
-export type Table = Readonly<Record<string, Setting>>;
-
-/** The parsed values of a table; what has no fallback may be null. */
-export type Values<S extends Table> = {
-  readonly [K in keyof S]:
-    z.output<ReturnType<S[K]['schema']>> | (null extends S[K]['fallback'] ? null : never);
-};
-
-export const PREFIX = 'POLYCRATE_MCP_';
-
-function setting<T, F extends string | null>(entry: Setting<T, F>): Setting<T, F> {
-  return entry;
-}
+export { PREFIX, type Setting, type Table, type Values } from './setting.ts';
 
 /** Every setting that this release reads. Keys are the names in `Config`, with units where there are any. */
 export const SETTINGS = {
@@ -61,10 +35,18 @@ export const SETTINGS = {
   retentionMs: setting({
     variable: 'POLYCRATE_MCP_RETENTION',
     meaning:
-      'How long everything is kept: what `ledger prune` takes out without `--before`. A server prunes nothing by itself; `get_status` and `doctor` say when it is due.',
+      'How long everything is kept: what `ledger prune` takes out without `--before`, with logs and with what is in `kept/` of the data folder. A server prunes nothing by itself; `get_status` and `doctor` say when it is due.',
     form: 'a duration such as `730d`, or `none`',
     fallback: 'none',
     schema: () => read.orNone(read.period),
+  }),
+  lostAfterMs: setting({
+    variable: 'POLYCRATE_MCP_LOST_AFTER',
+    meaning:
+      'Servers on several machines that share a ledger: when a run is closed as `unknown` whose machine has not come back. Until then it stays open, since only there its execution and log can be seen.',
+    form: 'a duration such as `3d`, or `none`',
+    fallback: 'none',
+    schema: () => read.orNone(read.duration),
   }),
   checkpointEveryMs: setting({
     variable: 'POLYCRATE_MCP_CHECKPOINT_EVERY',
@@ -93,24 +75,43 @@ export const SETTINGS = {
   runMode: setting({
     variable: 'POLYCRATE_MCP_RUN_MODE',
     meaning:
-      'Who decides about a run: nobody runs anything (`read-only`), a human approves each run (`ask`), or the confirmation of the client is enough (`trusted`).',
-    form: '`read-only`, `ask` or `trusted`',
+      'Who decides about a run: nobody runs anything (`read-only`), a human approves each run (`ask`), the rules of a file decide (`policy`), or the confirmation of the client is enough (`trusted`).',
+    form: '`read-only`, `ask`, `policy` or `trusted`',
     fallback: 'ask',
-    schema: () =>
-      read.choice(['read-only', 'ask', 'trusted'], {
-        policy: 'names a run mode that this release does not have: it cannot read policy files',
-      }),
+    schema: () => read.choice(['read-only', 'ask', 'policy', 'trusted']),
+  }),
+  policyFile: setting({
+    variable: 'POLYCRATE_MCP_POLICY',
+    meaning:
+      'YAML file whose rules decide in the run mode `policy`: allow, approve or deny, the first that matches, and nothing without one. It may not lie in a workspace.',
+    form: 'a path',
+    fallback: null,
+    schema: read.path,
+  }),
+  peopleFile: setting({
+    variable: 'POLYCRATE_MCP_PEOPLE',
+    meaning:
+      'YAML file that tells which principals are the same person. Where two persons are asked for, only who is in it can approve.',
+    form: 'a path',
+    fallback: null,
+    unset: 'nobody is known as a person',
+    schema: read.path,
   }),
   executor: setting({
     variable: 'POLYCRATE_MCP_EXECUTOR',
     meaning:
-      'Where actions run: in a container of the engine that is found (`auto`, `docker`), or as bash on this host (`local`).',
-    form: '`auto`, `docker` or `local`',
+      'Where actions run: in a container of the engine that is found (`auto`, `docker`), as bash on this host (`local`), or by the installed Polycrate CLI (`cli`), which chooses image, environment and mounts itself.',
+    form: '`auto`, `docker`, `local` or `cli`',
     fallback: 'auto',
-    schema: () =>
-      read.choice(['auto', 'docker', 'local'], {
-        cli: 'names an executor that this release does not have: it does not call the polycrate command',
-      }),
+    schema: () => read.choice(['auto', 'docker', 'local', 'cli']),
+  }),
+  cli: setting({
+    variable: 'POLYCRATE_MCP_CLI',
+    meaning: 'The Polycrate CLI that the executor `cli` calls.',
+    form: 'a path',
+    fallback: null,
+    unset: '`polycrate` in `PATH`',
+    schema: read.path,
   }),
   image: setting({
     variable: 'POLYCRATE_MCP_IMAGE',
@@ -126,6 +127,14 @@ export const SETTINGS = {
     form: '`missing`, `never` or `always`',
     fallback: 'missing',
     schema: () => read.choice(['missing', 'never', 'always']),
+  }),
+  privateCopy: setting({
+    variable: 'POLYCRATE_MCP_PRIVATE_COPY',
+    meaning:
+      'What a run executes that was approved or asked for by its digest: a copy of its block of which everything that the action writes is brought back into the workspace at its end (`on`); a copy that nothing can write into (`read-only`); or the files of the workspace, looked at once more right before (`off`).',
+    form: '`on`, `read-only` or `off`',
+    fallback: 'on',
+    schema: () => read.choice(['on', 'read-only', 'off']),
   }),
   memoryBytes: setting({
     variable: 'POLYCRATE_MCP_MEMORY',
@@ -209,10 +218,20 @@ export const SETTINGS = {
     unset: 'labels and block configuration decide',
     schema: read.path,
   }),
+  ...TEAM_SETTINGS,
+  ...RUNNER_SETTINGS,
+  ...API_SETTINGS,
   trail: setting({
     variable: 'POLYCRATE_MCP_TRAIL',
     meaning:
       'Whether every call of an assistant, with its redacted arguments and its outcome, is recorded in the ledger.',
+    form: '`on` or `off`',
+    fallback: 'on',
+    schema: () => read.choice(['on', 'off']),
+  }),
+  logsImport: setting({
+    variable: 'POLYCRATE_MCP_LOGS_IMPORT',
+    meaning: 'Whether runs that the Polycrate CLI logged in workspaces (`.logs`) become part of the history.',
     form: '`on` or `off`',
     fallback: 'on',
     schema: () => read.choice(['on', 'off']),
@@ -223,6 +242,15 @@ export const SETTINGS = {
     form: '`debug`, `info`, `warn` or `error`',
     fallback: 'info',
     schema: () => read.choice(['debug', 'info', 'warn', 'error']),
+  }),
+  otlpEndpoint: setting({
+    variable: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    meaning:
+      'OpenTelemetry collector that takes traces of calls as OTLP over HTTP (needs the optional packages `@opentelemetry/*`). Arguments and results are no part of them.',
+    form: '`http://HOST:4318` without the path',
+    fallback: null,
+    unset: 'no traces',
+    schema: () => read.collector,
   }),
   encryptionKey: setting({
     variable: 'WORKSPACE_ENCRYPTION_KEY',

@@ -34,6 +34,7 @@ export function bundleSummary(parts: Parts): string {
     '',
     '- That these are all runs that match: a run or the last events of a run can be left out without a trace. The whole',
     '  ledger and `ledger verify` tell that.',
+    ...leftOut(parts),
     '- What people or CI ran past this ledger.',
     ...(parts.people ? [] : ['- Who it was: names and texts of people were left out; their commitments are in the events.']),
     '',
@@ -60,6 +61,13 @@ function totals({ counts, people }: Parts): [string, string | number][] {
     [people ? 'private values that were erased' : 'private values left out or erased', counts.withheld],
   ];
 }
+
+function leftOut({ left_out: { mirrored, later } }: Parts): string[] {
+  return [
+    ...(mirrored > 0 ? [`- Runs that match and that others executed: ${mirrored}. This ledger only heard of them, and no event of its own`, '  tells of them, so they are not here.'] : []),
+    ...(later > 0 ? [`- Runs that match and were recorded since the checkpoint: ${later}.`] : []),
+  ];
+} // prettier-ignore
 
 function table(head: [string, string], rows: [string, string | number][]): string[] {
   const row = ([name, value]: [string, string | number]): string => `| ${text(name)} | ${text(String(value))} |`;

@@ -15,10 +15,13 @@ const FIELDS = [
   'os_user', 'trigger', 'plan_digest',
 ] as const; // prettier-ignore
 
+/** Of a value; reasons and references may be long. */
+const MOST_CHARACTERS = 200;
+
 export function compareRuns(before: ActionRun, after: ActionRun): Difference[] {
   const differences: Difference[] = [];
   const compare = (field: string, old: unknown, now: unknown): void => {
-    if ((old ?? null) !== (now ?? null)) differences.push({ field, before: old ?? null, after: now ?? null });
+    if ((old ?? null) !== (now ?? null)) differences.push({ field, before: short(old), after: short(now) });
   };
   for (const field of FIELDS) compare(field, before[field], after[field]);
   compare('environment', before.environment?.value, after.environment?.value);
@@ -32,10 +35,16 @@ export function compareRuns(before: ActionRun, after: ActionRun): Difference[] {
     ...Object.keys(before.pins?.config_keys ?? {}),
     ...Object.keys(after.pins?.config_keys ?? {}),
   ]);
-  for (const key of [...keys].sort()) {
-    compare(`config.${key}`, mark(before.pins?.config_keys[key]), mark(after.pins?.config_keys[key]));
+  const changed = [...keys].filter((key) => before.pins?.config_keys[key] !== after.pins?.config_keys[key]).sort();
+  for (const key of changed) {
+    compare(`config.${key.slice(0, MOST_CHARACTERS)}`, mark(before.pins?.config_keys[key]), mark(after.pins?.config_keys[key]));
   }
   return differences;
+} // prettier-ignore
+
+function short(value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= MOST_CHARACTERS) return value ?? null;
+  return `${value.slice(0, MOST_CHARACTERS)}… (${value.length} characters)`;
 }
 
 // Config values are never recorded: a keyed digest tells that they differ, not what they are.

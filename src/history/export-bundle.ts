@@ -60,18 +60,22 @@ export async function exportBundle(
   const tree = await createProofTree(hashesOf(ports.archive, checkpoint.size));
   if (tree.root !== checkpoint.root) throw changedMeanwhile();
   const tally = createTally();
+  const left_out = { mirrored: 0, later: 0 };
   await sink.write(RUNS, '');
   await sink.write('runs.csv', CSV_HEAD);
   for await (const { ids, total } of chosenRuns(ports, request)) {
-    for (const run of await bundled(ports.archive, ids, { tree, people })) {
+    const { runs, mirrored, later } = await bundled(ports.archive, ids, { tree, people });
+    left_out.mirrored += mirrored;
+    left_out.later += later;
+    for (const run of runs) {
       await sink.write(RUNS, lineOf(run));
       await sink.write('runs.csv', csvLine(run.record, run.events));
       if (logs) for await (const chunk of ports.logs.bytes(run.run_id)) await sink.write(logFile(run.run_id), chunk);
       tally.add(run);
     }
-    request.onProgress?.(tally.counts.runs, total);
+    request.onProgress?.(tally.counts.runs + left_out.mirrored + left_out.later, total);
   }
-  const parts = { ...asked, at, checkpoint, people, counts: tally.counts };
+  const parts = { ...asked, at, checkpoint, people, counts: tally.counts, left_out };
   await sink.write('summary.md', bundleSummary({ ...parts, key_id: keys.id }));
   const { manifest, text } = signManifest({ ...parts, files: await sink.finish() }, keys);
   await sink.write(MANIFEST, text);
@@ -120,13 +124,18 @@ async function bundled(
   archive: LedgerArchive,
   ids: readonly string[],
   { tree, people }: { tree: ProofTree; people: boolean },
-): Promise<BundledRun[]> {
+): Promise<{ runs: BundledRun[]; mirrored: number; later: number }> {
   const events = new Map(ids.map((id) => [id, [] as ArchivedEvent[]]));
+  const own = new Set<string>();
   for (const archived of await archive.events(ids)) {
     if (!isIntact(archived)) throw changedMeanwhile();
+    own.add(archived.event.run_id);
     if (archived.event.seq <= tree.size) events.get(archived.event.run_id)?.push(archived);
   }
-  return [...events].flatMap(([id, own]) => (own.length === 0 ? [] : [bundleRun(id, own, { tree, people })]));
+  const runs = [...events].flatMap(([id, its]) =>
+    its.length === 0 ? [] : [bundleRun(id, its, { tree, people })],
+  );
+  return { runs, mirrored: ids.length - own.size, later: own.size - runs.length };
 }
 
 function isIntact({ event, values }: ArchivedEvent): boolean {

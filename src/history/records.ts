@@ -1,8 +1,13 @@
 import type { LedgerArchive } from '../ledger/archive.ts';
+import type { HouseEvents } from '../ledger/house-events.ts';
+import type { RunnerExchange } from '../runners/exchange.ts';
 import type { LedgerWatch, RunLeases, RunLedger } from '../runs/run-ledger.ts';
+import type { Outbox } from '../runs/outbox.ts';
 import type { UntoldRuns } from '../runs/untold.ts';
+import type { Mirror } from '../ledger/mirror.ts';
 import type { LedgerUpkeep } from '../ledger/upkeep.ts';
 import type { LedgerCheck } from '../ledger/verify.ts';
+import type { WebhookQueue } from '../ledger/webhook-queue.ts';
 import type { RunHistory } from './search.ts';
 import type { Trail } from './trail.ts';
 
@@ -11,11 +16,16 @@ export interface Records {
   ledger: RunLedger;
   leases: RunLeases;
   untold: UntoldRuns;
+  outbox: Outbox;
   history: RunHistory;
   trail: Trail;
+  mirror: Mirror;
   watch: LedgerWatch;
   check: LedgerCheck;
   upkeep: LedgerUpkeep;
   archive: LedgerArchive;
+  house: HouseEvents;
+  webhooks: WebhookQueue;
+  exchange: RunnerExchange;
   close(): Promise<void>;
 }

@@ -1,4 +1,8 @@
+import type { Scope } from '../access/identity.ts';
 import type { ActionRun, RunSource, RunStatus } from '../runs/action-run.ts';
+import type { Around, ChangesPage } from './changes.ts';
+import type { SummaryPage, SummaryQuery } from './summary.ts';
+import type { TracePage, TraceQuery } from './versions.ts';
 
 export type TimeField = 'started' | 'finished' | 'overlaps' | 'recorded';
 export type RunOrder = 'newest' | 'oldest' | 'longest';
@@ -50,7 +54,9 @@ export interface RunPage {
   next: { value: number; id: string } | null;
   /** What the same filters match but history does not count. */
   excluded: { never_launched: number; workflow_parents: number };
-  /** When the newest event of the whole ledger was stored: how fresh this answer is. */
+  /** Of those that count: runs that may be another one that was told of twice. */
+  possible_duplicates: number;
+  /** When the newest event of the whole ledger was stored: how fresh this answer is. With a scope, when its newest run ended, or began. */
   newest_at: number | null;
 }
 
@@ -62,6 +68,8 @@ export type NameColumn =
   | 'address'
   | 'environment'
   | 'block'
+  /** References of the blocks that blocks were made from. */
+  | 'origin'
   | 'action'
   | 'user'
   | 'host'
@@ -74,14 +82,23 @@ export interface NamedThing {
   name: string;
 }
 
+/** `scope`: whose runs exist for the asker; without one, or null, all do. */
 export interface RunHistory {
-  search(query: RunQuery): Promise<RunPage>;
+  search(query: RunQuery, scope?: Scope): Promise<RunPage>;
+  /** Exact counts. Throws `invalid_argument` where there are more groups than anybody can read. */
+  summarize(query: SummaryQuery, scope?: Scope): Promise<SummaryPage>;
+  /** When versions first and last succeeded where, and which ones succeeded last. */
+  trace(query: TraceQuery, scope?: Scope): Promise<TracePage>;
+  /** The runs around an instant, the closest first. */
+  around(query: Around, scope?: Scope): Promise<ChangesPage>;
+  /** When the first and the last of all runs began; null: there is none. */
+  extent(scope?: Scope): Promise<{ oldest: number; newest: number } | null>;
   /** Distinct values, alphabetical, at most `limit`. */
-  names(column: NameColumn, limit: number): Promise<string[]>;
+  names(column: NameColumn, limit: number, scope?: Scope): Promise<string[]>;
   /** Those names that no run has. Users are compared without regard to case; a workspace may be an address. */
-  missing(wanted: readonly NamedThing[]): Promise<NamedThing[]>;
+  missing(wanted: readonly NamedThing[], scope?: Scope): Promise<NamedThing[]>;
   /** Ids of the runs that were started again from this one, oldest first. */
-  retriggersOf(run_id: string, limit: number): Promise<string[]>;
+  retriggersOf(run_id: string, limit: number, scope?: Scope): Promise<string[]>;
   /** Ids of runs that start with the prefix, newest first. */
-  ids(prefix: string, limit: number): Promise<string[]>;
+  ids(prefix: string, limit: number, scope?: Scope): Promise<string[]>;
 }

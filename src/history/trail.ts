@@ -1,3 +1,4 @@
+import type { Principal } from '../access/identity.ts';
 import type { CallOutcome, CallsEvent } from '../runs/trail-event.ts';
 import type { TimeSpan } from './search.ts';
 
@@ -7,6 +8,8 @@ export interface CallFilters {
   /** Subject or display name of the principal, in lower case. */
   principal?: readonly string[];
   outcome?: readonly CallOutcome[];
+  /** Only calls of exactly this one, whatever it was called then. */
+  own?: Principal;
   span: TimeSpan;
 }
 

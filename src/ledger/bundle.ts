@@ -42,6 +42,13 @@ const manifestSchema = z.strictObject({
     workflows: count,
     status: z.record(z.string(), count),
   }),
+  /** Runs that were asked for and are not in it. */
+  left_out: z.strictObject({
+    /** Others executed them: no event of this ledger tells of them. */
+    mirrored: count,
+    /** Recorded since the checkpoint. */
+    later: count,
+  }),
   /** Every other file of the bundle, by name. */
   files: z.array(z.strictObject({ name: fileName, bytes: count, sha256: digest })),
   /** Ed25519 over the canonical JSON of all other members, base64. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson, isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
-import { foldEvent, type ActionRun, type RunEvent } from '../runs/action-run.ts';
+import type { ActionRun, RunEvent } from '../runs/action-run.ts';
+import { foldEvent } from '../runs/fold.ts';
 import type { ArchivedEvent } from './archive.ts';
 import { storedCommitment, storedHash } from './chain.ts';
 import { isIncluded } from './checkpoint-tree.ts';

@@ -1,5 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { canonicalJson, sha256, type Json, type JsonObject } from '../shared/json.ts';
+import { hmacSha256 } from './hmac.ts';
 
 // The bytes that are hashed, as FORMAT.md describes them for a second implementation.
 
@@ -27,7 +28,7 @@ export function linkHash({ seq, at, kind, run_id, facts, commitments, prev }: Li
 
 /** What stands in an event for a private value; without salt and value nobody can tell which it was. */
 export function commitment(salt: Uint8Array, value: Json): string {
-  return createHmac('sha256', salt).update(canonicalJson(value)).digest('hex');
+  return hmacSha256(salt, canonicalJson(value));
 }
 
 /** Private members of an event: what enters it, each under a fresh salt, and the values and salts to store apart. */
@@ -84,5 +85,5 @@ export function storedHash({ seq, at, kind, run_id, facts, commitments, prev }: 
 
 /** The commitment that a stored private value must have. */
 export function storedCommitment({ salt, value }: Pick<StoredValue, 'salt' | 'value'>): string {
-  return createHmac('sha256', salt).update(value).digest('hex');
+  return hmacSha256(salt, value);
 }

@@ -16,7 +16,7 @@ export interface Tree {
 /** Goes on where a tree of `size` leaves was left. */
 export function createTree(size = 0, frontier: Frontier = []): Tree {
   let count = size;
-  const stack = frontier.map(bytes);
+  const stack = [...frontier];
   return {
     add(hash) {
       let node = leafOf(hash);
@@ -26,29 +26,9 @@ export function createTree(size = 0, frontier: Frontier = []): Tree {
       count += 1;
     },
     size: () => count,
-    root: () => rootOf(stack).toString('hex'),
-    frontier: () => stack.map((node) => node.toString('hex')),
+    root: () => rootOf(stack),
+    frontier: () => [...stack],
   };
-}
-
-/** Leaves `from` (counted from 0) up to, not including, `to`. */
-export type Leaves = (from: number, to: number) => Iterable<string>;
-
-/** The siblings on the way from leaf `index` up to the root of the first `size` leaves, lowest first. */
-export function inclusionPath(index: number, size: number, leaves: Leaves): string[] {
-  const path: string[] = [];
-  let [from, to] = [0, size];
-  while (to - from > 1) {
-    const middle = from + split(to - from);
-    if (index < middle) {
-      path.unshift(rangeRoot(leaves(middle, to)));
-      to = middle;
-    } else {
-      path.unshift(rangeRoot(leaves(from, middle)));
-      from = middle;
-    }
-  }
-  return path;
 }
 
 /** True if an event of this hash is number `index` (from 0) of the `size` events under `root`. */
@@ -59,7 +39,7 @@ export function isIncluded(
   if (index < 0 || index >= size) return false;
   let node = leafOf(hash);
   let [position, last] = [index, size - 1];
-  for (const sibling of path.map(bytes)) {
+  for (const sibling of path) {
     if (last === 0) return false;
     if (position % 2 === 1 || position === last) {
       node = parentOf(sibling, node);
@@ -69,39 +49,32 @@ export function isIncluded(
     }
     [position, last] = [half(position), half(last)];
   }
-  return last === 0 && node.toString('hex') === root;
+  return last === 0 && node === root;
 }
 
-function rangeRoot(leaves: Iterable<string>): string {
-  const tree = createTree();
-  for (const hash of leaves) tree.add(hash);
-  return tree.root();
-}
-
-/** The largest power of two below `n`. */
-function split(n: number): number {
-  let k = 1;
-  while (k * 2 < n) k *= 2;
-  return k;
-}
-
-function rootOf(stack: readonly Buffer[]): Buffer {
-  if (stack.length === 0) return digest('sha256', '', 'buffer');
+function rootOf(stack: readonly string[]): string {
+  if (stack.length === 0) return digest('sha256', '', 'hex');
   return stack.reduceRight((right, left) => parentOf(left, right));
 }
 
-function leafOf(hash: string): Buffer {
-  return digest('sha256', bytes(`00${hash}`), 'buffer');
+const DIGEST = 32;
+// Written over for each hash: a buffer of its own would cost more than the hash.
+const leaf = Buffer.alloc(1 + DIGEST, 0);
+const node = Buffer.alloc(1 + 2 * DIGEST, 1);
+
+function leafOf(hash: string): string {
+  const fits = put(hash, leaf, 1);
+  return digest('sha256', fits ? leaf : Buffer.from(`00${hash}`, 'hex'), 'hex');
 }
 
-function parentOf(left: Buffer, right: Buffer): Buffer {
-  return digest('sha256', Buffer.concat([NODE, left, right]), 'buffer');
+function parentOf(left: string, right: string): string {
+  const fits = put(left, node, 1) && put(right, node, 1 + DIGEST);
+  return digest('sha256', fits ? node : Buffer.from(`01${left}${right}`, 'hex'), 'hex');
 }
 
-const NODE = Buffer.from([1]);
-
-function bytes(hex: string): Buffer {
-  return Buffer.from(hex, 'hex');
+/** False: what a store holds is no digest, nor even text, and must not be taken for one with what lay there before. */
+function put(hex: string, target: Buffer, at: number): boolean {
+  return typeof hex === 'string' && hex.length === 2 * DIGEST && target.write(hex, at, 'hex') === DIGEST;
 }
 
 function half(n: number): number {

@@ -31,8 +31,9 @@ export function createPerson(subject: string): Person {
   const names = new Set([given]);
   return {
     learn({ name, value }) {
-      if (roleOf(name) !== 'principal') return;
-      const own = namesIn('principal', value);
+      const role = roleOf(name);
+      if (role !== 'principal' && role !== 'claimed_principal') return;
+      const own = namesIn(role, value);
       if (own.includes(given)) for (const other of own) names.add(other);
     },
     names: () => [...names],
@@ -40,14 +41,23 @@ export function createPerson(subject: string): Person {
   };
 }
 
+/** The people whom values name, each once, in normal form. */
+export function peopleIn(values: readonly PlainValue[]): string[] {
+  return [...new Set(values.flatMap(({ name, value }) => namesIn(roleOf(name), value)))];
+}
+
 /** What a stored event has to lose because people in it were erased elsewhere in the ledger before it came here. */
 export async function lossByErased(
   values: readonly PlainValue[],
   isErased: (name: string) => Promise<boolean>,
 ): Promise<string[]> {
-  const found = values.flatMap(({ name, value }) => namesIn(roleOf(name), value));
   const erased = new Set<string>();
-  for (const name of new Set(found)) if (await isErased(name)) erased.add(name);
+  for (const name of peopleIn(values)) if (await isErased(name)) erased.add(name);
+  return lossOfErased(values, erased);
+}
+
+/** The same where it is known who was erased. */
+export function lossOfErased(values: readonly PlainValue[], erased: ReadonlySet<string>): string[] {
   const isNamedIn: Person['isNamedIn'] = ({ name, value }) =>
     namesIn(roleOf(name), value).some((known) => erased.has(known));
   return erased.size === 0 ? [] : lossOf(values, { isNamedIn }).names;
@@ -71,14 +81,14 @@ export interface Loss {
 
 /**
  * Who acted in an event loses all of it but what names somebody else; who is only named in it loses those
- * values. The actor is the principal; without one the OS user; without that who cancelled.
+ * values. The actor is the principal, or who it was for a reporter; without one the OS user; without that who cancelled.
  */
 export function lossOf(values: readonly PlainValue[], person: Pick<Person, 'isNamedIn'>): Loss {
   const loss: Loss = { names: [], acted: false };
   const stored = values.filter(({ value }) => value !== 'null');
   for (const act of new Set(stored.map(({ name }) => actOf(name)))) {
     const own = stored.filter(({ name }) => actOf(name) === act);
-    const actor = ['principal', 'os_user', 'cancelled_by'].flatMap((role) =>
+    const actor = ['claimed_principal', 'principal', 'os_user', 'cancelled_by'].flatMap((role) =>
       own.filter(({ name }) => roleOf(name) === role),
     )[0];
     const acted = actor !== undefined && person.isNamedIn(actor);
@@ -94,7 +104,8 @@ export function lossOf(values: readonly PlainValue[], person: Pick<Person, 'isNa
 
 /** Where a value of each role has the names of a person; the empty name is the value itself. */
 const NAMED_BY: Readonly<Record<string, readonly string[]>> = {
-  principal: ['subject', 'display'],
+  principal: ['subject', 'display', 'person'],
+  claimed_principal: ['subject', 'display'],
   os_user: [''],
   approval: ['by'],
   cancelled_by: [''],
@@ -142,18 +153,23 @@ export function runsOf(losses: readonly EventLoss[]): string[] {
   return [...new Set(losses.flatMap(({ run_id }) => (run_id === '' ? [] : [run_id])))];
 }
 
-export function countLosses(losses: readonly EventLoss[]): Omit<Erasure, 'logs'> {
+/** `mirrored`: of rows that were mirrored. */
+export function countLosses(losses: readonly EventLoss[], mirrored: readonly EventLoss[]): Omit<Erasure, 'logs'> {
+  const all = [...losses, ...mirrored];
   return {
-    values: losses.reduce((sum, { names }) => sum + names.length, 0),
-    events: new Set(losses.map(({ seq }) => seq)).size,
-    runs: runsOf(losses).length,
+    values: all.reduce((sum, { names }) => sum + names.length, 0),
+    mirrored_values: mirrored.reduce((sum, { names }) => sum + names.length, 0),
+    events: new Set(all.map(({ seq }) => seq)).size,
+    runs: runsOf(all).length,
   };
-}
+} // prettier-ignore
 
 /** What an erasure did; `logs` null: the logs of the person's runs were left. */
 export interface Erasure {
   values: number;
-  /** Events that lost values. */
+  /** Those of them that lay in mirrored rows. */
+  mirrored_values: number;
+  /** Events that lost values, of pages too. */
   events: number;
   /** Runs whose record changed. */
   runs: number;
@@ -162,5 +178,7 @@ export interface Erasure {
 
 /** What the ledger says of an erasure; the person's names are in it as tombstones only. */
 export function erasedFacts(erasure: Erasure, tombstones: readonly string[]): JsonObject {
-  return { ...erasure, tombstones: [...tombstones].sort() };
+  const { mirrored_values, values, ...counts } = erasure;
+  const own = { ...counts, values: values - mirrored_values, tombstones: [...tombstones].sort() };
+  return mirrored_values === 0 ? own : { ...own, mirrored_values };
 }

@@ -2,14 +2,18 @@ import { AppError } from '../shared/errors.ts';
 import { isObject, type Json, type JsonObject } from '../shared/json.ts';
 import type { Clock } from '../shared/ports.ts';
 import { lossByErased } from './erase.ts';
-import { foldEvent, isOpen, type ActionRun, type ProofElsewhere, type RunEvent } from '../runs/action-run.ts';
+import { isOpen, type ActionRun, type ProofElsewhere, type RunEvent } from '../runs/action-run.ts';
+import { foldEvent } from '../runs/fold.ts';
 import { BUNDLE_IMPORTED, type BundleEvent, type LedgerArchive } from './archive.ts';
 import { RUNS, type BundleManifest } from './bundle.ts';
+import { rejoin } from './rejoin.ts';
+import type { Mirror } from './mirror.ts';
 import { checkBundledRun, parseLine, recordOf, runEventOf, type BundledRun } from './bundled-run.ts';
 import type { BundleSource } from './verify-bundle.ts';
 
 export interface ImportPorts {
   archive: Pick<LedgerArchive, 'absent' | 'import'>;
+  mirror: Pick<Mirror, 'heardOf' | 'storePage'>;
   clock: Clock;
   /** Whether a person of this name was erased from this ledger: they do not come back. */
   isErased: (name: string) => Promise<boolean>;
@@ -28,6 +32,8 @@ export interface Imported {
   imported: number;
   /** Runs that this ledger had already; they were left as they are. */
   present: number;
+  /** Runs that were only mirrored here before, and are part of an imported one now. */
+  joined: number;
   /** Runs that had not ended when the bundle was made; a later bundle has their end. */
   open: number;
   /** Private values of erased persons, left out. */
@@ -39,7 +45,7 @@ const BATCH = 100;
 /** Brings the closed runs of a bundle into this ledger as history. May be repeated, also after an interruption. */
 export async function importBundle(ports: ImportPorts, task: ImportTask): Promise<Imported> {
   const { manifest, source, onProgress } = task;
-  const result: Imported = { imported: 0, present: 0, open: 0, erased: 0 };
+  const result: Imported = { imported: 0, present: 0, joined: 0, open: 0, erased: 0 };
   const bundle = bundleEvent(task, ports.clock.now());
   let batch: BundledRun[] = [];
   const store = async (): Promise<void> => {
@@ -52,6 +58,12 @@ export async function importBundle(ports: ImportPorts, task: ImportTask): Promis
     result.imported += stored.size;
     result.present += batch.length - stored.size;
     for (const { event, erased } of events) if (stored.has(event.run_id)) result.erased += erased;
+    // Also of those that were here: an import may have been interrupted in between.
+    const known = batch.map(({ run_id, events }) => [
+      run_id,
+      ...recordOf(events).aliases.map(({ id }) => id),
+    ]);
+    result.joined += await rejoin(ports, known.flat());
     onProgress?.(result.imported + result.present + result.open, manifest.counts.runs);
     batch = [];
   };

@@ -1,10 +1,12 @@
-import { isObject } from '../shared/json.ts';
 import { GENESIS, storedCommitment, storedHash, type StoredEvent, type StoredValue } from './chain.ts';
 import { RUN_EVENT_KINDS } from '../runs/action-run.ts';
 import { PERSON_ERASED, UPKEEP_EVENT_KINDS } from './upkeep.ts';
 import { BUNDLE_IMPORTED } from './archive.ts';
+import { HOUSE_EVENT_KINDS } from './house-events.ts';
+import { PAGE_MIRRORED } from './mirror.ts';
 import { CALLS_RECORDED } from '../runs/trail-event.ts';
 import { createTree } from './checkpoint-tree.ts';
+import { commitmentsOf, jsonObject } from './stored-text.ts';
 import type { Erased, Finding, KnownState, StartingPoint, VerifyReport } from './verify.ts';
 
 export interface ChainCheck {
@@ -105,18 +107,6 @@ export function valuesErasedBy({ kind, facts }: Pick<StoredEvent, 'kind' | 'fact
   return Number.isSafeInteger(values) ? (values as number) : 0;
 }
 
-/** The names of erased values of an event that is what was hashed and committed to; null: it is not. */
-export function soundEvent(event: StoredEvent, values: readonly StoredValue[]): string[] | null {
-  const commitments = commitmentsOf(event);
-  if (!commitments || !isJsonObject(event.facts) || storedHash(event) !== event.hash) return null;
-  const intact = (value: StoredValue): boolean =>
-    Object.hasOwn(commitments, value.name) && isIntact(value, commitments[value.name]);
-  if (!values.every(intact)) return null;
-  const names = Object.keys(commitments);
-  if (names.length === values.length) return [];
-  return names.filter((name) => !values.some((value) => value.name === name));
-}
-
 /** Puts what it should be in the place of one field after the other, until the hash is right again. */
 function suspect(
   event: StoredEvent,
@@ -126,7 +116,9 @@ function suspect(
   const fits = (patch: Partial<StoredEvent>): boolean => storedHash({ ...event, ...patch }) === event.hash;
   if (!Number.isSafeInteger(event.at) || !isJsonObject(event.facts)) return null;
   if (links?.some((prev) => fits({ prev }))) return 'prev';
-  const kinds = [...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, CALLS_RECORDED, BUNDLE_IMPORTED];
+  const kinds = [
+    ...RUN_EVENT_KINDS, ...UPKEEP_EVENT_KINDS, ...HOUSE_EVENT_KINDS, CALLS_RECORDED, BUNDLE_IMPORTED, PAGE_MIRRORED,
+  ]; // prettier-ignore
   if (kinds.some((kind) => fits({ kind }))) return 'kind';
   const names = recommitted(event, values);
   if (names && fits({ commitments: names.text })) return `commitments.${names.changed.join(', ')}`;
@@ -176,23 +168,8 @@ function malformed(event: StoredEvent): string | null {
   return isJsonObject(event.commitments) ? null : 'commitments';
 }
 
-function commitmentsOf(event: StoredEvent): Record<string, unknown> | null {
-  return Number.isSafeInteger(event.at) ? jsonObject(event.commitments) : null;
-}
-
 function isJsonObject(text: unknown): boolean {
   return jsonObject(text) !== null;
-}
-
-function jsonObject(text: unknown): Record<string, unknown> | null {
-  if (typeof text !== 'string') return null;
-  try {
-    const value: unknown = JSON.parse(text);
-    // A JSON text may have white space around it, an event's columns may not.
-    return isObject(value) && text.startsWith('{') && text.endsWith('}') ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 function nameOf({ seq, run_id }: Pick<StoredEvent, 'seq' | 'run_id'>): string {

@@ -1,6 +1,6 @@
 import { GENESIS, type StoredEvent } from './chain.ts';
 import { createTree } from './checkpoint-tree.ts';
-import type { KnownState, VerifyReport } from './verify.ts';
+import type { KnownState, StartingPoint, VerifyReport } from './verify.ts';
 
 export type Link = Pick<StoredEvent, 'seq' | 'prev' | 'hash'>;
 
@@ -12,10 +12,11 @@ export interface LinkCheck {
   end(): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null;
 }
 
-export function createLinkCheck(known: readonly KnownState[]): LinkCheck {
-  const tree = createTree();
-  let head = GENESIS;
-  const open = new Set(known);
+/** `from`: where the events begin, if not with the first. Of states before that nothing can be told. */
+export function createLinkCheck(known: readonly KnownState[], from: StartingPoint | null): LinkCheck {
+  const tree = createTree(from?.size, from?.frontier);
+  let head = from?.head ?? GENESIS;
+  const open = new Set(known.filter(({ size }) => size >= tree.size()));
   const meet = (): void => {
     for (const state of open) {
       if (state.size === tree.size() && state.head === head && state.root === tree.root()) open.delete(state);

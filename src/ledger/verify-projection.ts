@@ -1,31 +1,48 @@
 import type { Cell, Row } from '../runs/row.ts';
 import { isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
-import { foldEvent, type ActionRun, type RunEvent } from '../runs/action-run.ts';
+import type { ActionRun, RunEvent } from '../runs/action-run.ts';
+import { foldEvent } from '../runs/fold.ts';
+import { peopleOf, type PersonName } from '../runs/people.ts';
 import type { StoredEvent, StoredValue } from './chain.ts';
+import { mirroredRun } from './mirrored-run.ts';
+import type { MirroredRow } from './mirrored-row.ts';
 import type { Finding } from './verify.ts';
 
 export type PlainValue = Pick<StoredValue, 'name' | 'value'>;
 
+export interface EventParts {
+  event: StoredEvent;
+  values: readonly PlainValue[];
+  /** What `event.facts` says, if somebody parsed it already. */
+  facts?: JsonObject;
+}
+
 /** Everything that is stored about one run, events in their order. */
 export interface RunParts {
   run_id: string;
-  events: readonly { event: StoredEvent; values: readonly PlainValue[] }[];
+  events: readonly EventParts[];
   row: Row | null;
   /** The record as the table holds it, JSON. */
   record: Cell;
   /** What the look-up tables hold, each entry as one text. */
   people: readonly string[];
   aliases: readonly string[];
+  /** The run in numbers, with the texts of its terms in place of their numbers. */
+  narrow: Row | null;
   /** When each idempotency key that stands for this run was stored. */
   requests: readonly number[];
+  /** What other sources say of it, by page and position; the record of a run with events has none of it. */
+  mirrored: readonly MirroredRow[];
 }
 
 /** How a store derives its tables from a record. */
 export interface Projector {
   /** The columns beside the record itself. */
   row(run: ActionRun): Row;
-  people(run: ActionRun): string[];
-  aliases(run: ActionRun): string[];
+  /** What questions filter, group and sort by. */
+  narrow(run: ActionRun): Row;
+  /** Text as the store holds it. */
+  text(text: string): string;
 }
 
 /** Compares the tables with a rebuild from the events, in both directions. */
@@ -36,13 +53,18 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
     const says = `run ${run_id} cannot be rebuilt from its events`;
     return found({ fault: 'row_changed', run_id, table: 'runs', says });
   }
-  if (rebuilt) checkRow(parts, rebuilt, found);
-  else if (parts.row) found(unexpected(run_id, 'runs'));
-  checkEntries({ run_id, table: 'run_people', right: rebuilt?.people, stored: parts.people }, found);
+  if (rebuilt) {
+    checkRow(parts, rebuilt, found);
+    checkNarrow(parts, rebuilt.narrow, found);
+  } else if (parts.row) found(unexpected(run_id, 'runs'));
+  checkEntries(
+    { run_id, table: 'run_people', right: rebuilt && new Set(rebuilt.people.keys()), stored: parts.people },
+    found,
+  );
   checkEntries({ run_id, table: 'run_aliases', right: rebuilt?.aliases, stored: parts.aliases }, found);
   for (const at of parts.requests) {
     if (!rebuilt) found(unexpected(run_id, 'requests'));
-    else if (at !== parts.events[0]!.event.at) found(changed({ run_id, table: 'requests', field: 'at' }));
+    else if (at !== parts.events[0]?.event.at) found(changed({ run_id, table: 'requests', field: 'at' }));
   }
 }
 
@@ -50,38 +72,59 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
 export interface Rebuilt {
   run: ActionRun;
   row: Row;
-  people: Set<string>;
+  narrow: Row;
+  /** By role and name, as one text. */
+  people: ReadonlyMap<string, PersonName>;
   aliases: Set<string>;
 }
 
-/** Null: there are no events. */
+/** Null: there are no events, and no row that counts. */
 export function rebuild(
-  { events }: Pick<RunParts, 'events'>,
+  { events, mirrored }: Pick<RunParts, 'events' | 'mirrored'>,
   projector: Projector,
 ): Rebuilt | null | 'impossible' {
   let run: ActionRun | null = null;
   // Entries stay although a later event changes the record, hence they are collected on the way.
-  const people = new Set<string>();
+  const people = new Map<string, PersonName>();
   const aliases = new Set<string>();
   try {
-    for (const { event, values } of events) {
-      run = foldEvent(run, parsed(event, values));
-      for (const entry of projector.people(run)) people.add(entry);
-      for (const entry of projector.aliases(run)) aliases.add(entry);
+    if (events.length === 0) {
+      const seen = mirroredRun(mirrored);
+      return seen && derived(seen, projector);
     }
-    return run && { run, row: projector.row(run), people, aliases };
+    let [os_user, principal, claimed]: unknown[] = [null, null, undefined];
+    for (const parts of events) {
+      run = foldEvent(run, parsed(parts));
+      if (run.os_user !== os_user || run.principal !== principal || run.claimed_principal !== claimed) {
+        for (const person of peopleOf(run, projector.text))
+          people.set(`${person.role} ${person.name}`, person);
+        ({ os_user, principal, claimed_principal: claimed } = run);
+      }
+      for (const { id } of run.aliases) aliases.add(projector.text(id));
+    }
+    return run && { run, row: projector.row(run), narrow: projector.narrow(run), people, aliases };
   } catch {
     return 'impossible';
   }
 }
 
-function parsed(event: StoredEvent, values: readonly PlainValue[]): RunEvent {
+/** What the tables must say of a record that came whole, as those of runs that only others saw do. */
+export function derived(run: ActionRun, projector: Projector): Rebuilt {
+  const people = new Map(
+    peopleOf(run, projector.text).map((person) => [`${person.role} ${person.name}`, person]),
+  );
+  const aliases = new Set(run.aliases.map(({ id }) => projector.text(id)));
+  return { run, row: projector.row(run), narrow: projector.narrow(run), people, aliases };
+}
+
+function parsed({ event, values, facts }: EventParts): RunEvent {
+  const members = Object.fromEntries(values.map(({ name, value }) => [name, JSON.parse(value) as Json]));
   return {
     kind: event.kind as RunEvent['kind'],
     run_id: event.run_id,
     at: event.at,
-    facts: JSON.parse(event.facts) as JsonObject,
-    private: Object.fromEntries(values.map(({ name, value }) => [name, JSON.parse(value) as Json])),
+    facts: facts ?? (JSON.parse(event.facts) as JsonObject),
+    private: members,
   };
 }
 
@@ -95,10 +138,23 @@ function checkRow(
     return found({ fault: 'row_missing', run_id, table: 'runs', says });
   }
   const columns = Object.keys(row).filter((column) => stored[column] !== row[column]);
-  for (const field of [...columns, ...differences({ ...run }, objectOf(record))]) {
+  // Written by the same hand, most are the same to the letter.
+  const fields = record === JSON.stringify(run) ? [] : differences({ ...run }, objectOf(record));
+  for (const field of [...columns, ...fields]) {
     found(changed({ run_id, table: 'runs', field }));
   }
 }
+
+function checkNarrow({ run_id, narrow: stored }: RunParts, right: Row, found: (finding: Finding) => void): void {
+  const table = 'narrow_runs';
+  if (!stored) {
+    const says = `run ${run_id} has no row in ${table} where it began`;
+    return found({ fault: 'row_missing', run_id, table, says });
+  }
+  for (const field of Object.keys(right)) {
+    if (stored[field] !== right[field]) found(changed({ run_id, table, field }));
+  }
+} // prettier-ignore
 
 /** The members in which two records differ, however they are written down; their order says nothing. */
 function differences(right: Record<string, unknown>, stored: Record<string, unknown> | null): string[] {
@@ -122,20 +178,17 @@ function objectOf(text: Cell): Record<string, unknown> | null {
 interface Entries {
   run_id: string;
   table: 'run_people' | 'run_aliases';
-  right: ReadonlySet<string> | undefined;
+  right: ReadonlySet<string> | undefined | null;
   stored: readonly string[];
 }
 
-function checkEntries(
-  { run_id, table, right = new Set(), stored }: Entries,
-  found: (finding: Finding) => void,
-): void {
-  for (const entry of right) {
+function checkEntries({ run_id, table, right, stored }: Entries, found: (finding: Finding) => void): void {
+  for (const entry of right ?? []) {
     if (stored.includes(entry)) continue;
     const says = `run ${run_id} lacks a row in ${table} that its events call for`;
     found({ fault: 'row_missing', run_id, table, field: entry, says });
   }
-  for (const entry of stored) if (!right.has(entry)) found(unexpected(run_id, table, entry));
+  for (const entry of stored) if (!right?.has(entry)) found(unexpected(run_id, table, entry));
 }
 
 function unexpected(run_id: string, table: NonNullable<Finding['table']>, field?: string): Finding {

@@ -27,7 +27,18 @@ export interface Finding {
   to_seq?: number;
   run_id?: string;
   table?:
-    'events' | 'event_private' | 'runs' | 'run_people' | 'run_aliases' | 'requests' | 'rollups' | 'calls';
+    | 'events'
+    | 'event_private'
+    | 'runs'
+    | 'run_people'
+    | 'run_aliases'
+    | 'requests'
+    | 'rollups'
+    | 'calls'
+    | 'mirrored'
+    | 'narrow_runs'
+    | 'run_counts'
+    | 'unit_spans';
   field?: string;
 }
 

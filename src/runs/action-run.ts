@@ -1,4 +1,6 @@
-import type { JsonObject, Json } from '../shared/json.ts';
+import type { Principal, Role } from '../access/identity.ts';
+import type { JsonObject } from '../shared/json.ts';
+import type { Approval, ApprovalRequest, GivenAnswer } from './approval.ts';
 import type { ExecutorKind } from './executor.ts';
 import type { LogGap } from './run-log.ts';
 
@@ -7,13 +9,6 @@ export const RUN_STATUSES = ['pending', 'running', 'success', 'failed', 'cancell
 export type RunTrigger = 'mcp' | 'cli' | 'workflow' | 'retrigger' | 'api';
 export const RUN_SOURCES = ['ledger', 'api', 'logs', 'ingest'] as const;
 export type RunSource = (typeof RUN_SOURCES)[number];
-
-export interface Principal {
-  kind: 'os' | 'key' | 'oidc' | 'api';
-  issuer: string | null;
-  subject: string;
-  display: string;
-}
 
 export interface RunAlias {
   source: string;
@@ -30,11 +25,18 @@ export interface Pins {
   image: string | null;
 }
 
-export interface Approval {
-  outcome: 'approved' | 'declined';
-  strength: 'client' | 'key' | 'other_principal';
-  by: string;
-  at: number;
+/** A step of a workflow, as the workflow's own record has it. */
+export interface RecordedStep {
+  name: string;
+  block: string;
+  /** The block as the workflow names it. */
+  reference: string;
+  action: string;
+  /** Its run, whether it was started or not: minted before anything runs, so that no step runs twice. */
+  run_id: string;
+  plan_digest: string;
+  /** Why there is no such run; null while the workflow is open, and for steps that were started. */
+  not_run: string | null;
 }
 
 /** Known secrets that a log had before they were masked: keyed fingerprints, never the values. */
@@ -66,6 +68,10 @@ export interface ActionRun {
   workflow: string | null;
   step: string | null;
   parent: string | null;
+  /** Of a workflow only. */
+  steps?: RecordedStep[];
+  /** Of a workflow only: a step that fails does not stop it. */
+  allow_failure?: boolean;
   status: RunStatus;
   status_reason: string | null;
   exit_code: number | null;
@@ -79,6 +85,8 @@ export interface ActionRun {
   hostname: string | null;
   os_user: string | null;
   principal: Principal | null;
+  /** Who it was, as whoever reported the run says; nobody proved it here. */
+  claimed_principal?: Principal;
   client: { name: string; version: string | null } | null;
   reason: string | null;
   trigger: RunTrigger;
@@ -86,7 +94,13 @@ export interface ActionRun {
   cancelled_by: string | null;
   cancel_reason: string | null;
   approval: Approval | null;
+  /** Under a rule that wants the agreement of others: the newest request, and the answers to it. */
+  approval_request?: ApprovalRequest;
+  approvals?: GivenAnswer[];
   policy_digest: string | null;
+  /** Under a policy: the rule that decided, and the roles of who asked. */
+  policy_rule?: string;
+  requester_roles?: Role[];
   executor: {
     kind: ExecutorKind | 'remote';
     runner: string | null;
@@ -103,10 +117,53 @@ export interface ActionRun {
     gap: LogGap | null;
     redactions?: LogRedactions | null;
   } | null;
-  api: { action_run_id: string | null; url: string | null; submission: string | null } | null;
+  api: RemoteReport | null;
   source: RunSource;
   /** `elsewhere`: the run was imported, and its own events and their proof lie in that ledger. */
-  evidence: { authenticated: string[]; claimed: string[]; elsewhere?: ProofElsewhere };
+  evidence: {
+    authenticated: string[];
+    claimed: string[];
+    elsewhere?: ProofElsewhere;
+    cli?: CliEvidence;
+    /** The newest checkpoint of the ledger that reported the run, as it came: a copy that lies outside of it. */
+    checkpoint?: JsonObject;
+  };
+  /** Another run that this one may be: alike, but without an id in common. */
+  possible_duplicate_of?: string;
+  /** Where another source says otherwise than this record. */
+  contradictions?: Contradiction[];
+}
+
+/** What a run by the CLI tells less exactly (polycrate-cli facts 4.11). */
+export interface CliEvidence {
+  /** The CLI's own: 1 for every failure, whatever the action's was. */
+  exit_code: 'flattened';
+  /** What the action wrote to stdout and stderr comes as `stdout`; `stderr` is the CLI's own. */
+  streams: 'merged';
+}
+
+/** What a source says of a field, against the record. */
+export interface Contradiction {
+  field: 'status' | 'exit_code' | 'started_at' | 'finished_at' | 'block_version';
+  says: string | number;
+  source: string;
+  endpoint: string;
+  /** The source's own id of the run. */
+  id: string;
+}
+
+/** What a Polycrate API has of this run. */
+export interface RemoteReport {
+  /** Name of the endpoint. */
+  endpoint?: string;
+  action_run_id: string | null;
+  url: string | null;
+  /** `started`: an open record is there. `conflict`: somebody else's is in the way, so it is reported when it is over. */
+  submission: 'started' | 'conflict' | 'delivered' | 'failed' | null;
+  /** The record that was in the way. */
+  conflict?: string | null;
+  /** The API does not show it any more; when that was seen first. */
+  gone?: { how: 'deleted' | 'archived'; seen_at: number };
 }
 
 /** The checkpoint of another ledger that an imported run was proved under, and the digest of the bundle. */
@@ -120,12 +177,17 @@ export interface ProofElsewhere {
 
 export const RUN_EVENT_KINDS = [
   'run_requested', // the intent, with the whole initial record
+  'run_approval_asked', // it waits for the agreement of others, to this plan
+  'run_approval_answered',
+  'run_queued', // a Polycrate API is asked, or was asked, to execute it
   'run_started',
   'run_adopted',
   'run_cancel_requested',
   'run_finished',
   'run_alias_added',
+  'run_submitted', // how far its report to a Polycrate API is
   'run_imported', // a closed run of another ledger, whole
+  'run_seen_elsewhere', // another source knows this run too: its ids, and where it says otherwise
 ] as const;
 export type RunEventKind = (typeof RUN_EVENT_KINDS)[number];
 
@@ -149,40 +211,16 @@ export function isOpen(run: Pick<ActionRun, 'status'>): boolean {
   return run.status === 'pending' || run.status === 'running';
 }
 
-/** The projection: what the record says after an event. Pure, so that it can be rebuilt from the events. */
-export function applyEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  // The event too: a private member that reaches into an object of `facts` must not be written there.
-  return foldEvent(structuredClone(run), structuredClone(event));
-}
+/** What may still come after the end of a run: it changes nothing about the execution. */
+const AFTER_THE_END: readonly RunEventKind[] = ['run_alias_added', 'run_submitted', 'run_seen_elsewhere'];
 
-/** The same in place, for who owns record and event. A closed record takes nothing but aliases. */
-export function foldEvent(run: ActionRun | null, event: RunEvent): ActionRun {
-  if (run && !isOpen(run) && event.kind !== 'run_alias_added') return run;
-  const record = (run ?? {}) as unknown as JsonObject;
-  if (event.kind === 'run_alias_added') {
-    const alias = event.facts['alias'];
-    record['aliases'] = [...(record['aliases'] as Json[]), alias as Json];
-    return record as unknown as ActionRun;
-  }
-  for (const patch of [event.facts, event.private]) {
-    for (const [path, value] of Object.entries(patch)) {
-      if (path.includes('.')) setPath(record, path.split('.'), value);
-      else record[path] = value;
-    }
-  }
-  return record as unknown as ActionRun;
-}
-
-function setPath(target: JsonObject, path: readonly string[], value: Json): void {
-  const [head, ...rest] = path as [string, ...string[]];
-  if (rest.length === 0) {
-    target[head] = value;
-    return;
-  }
-  // Own members only: stored text must not reach a prototype.
-  const nested = Object.hasOwn(target, head) ? target[head] : null;
-  // A copy: what is nested in the record may still be the event's own, and must not be written into its facts.
-  const next = nested !== null && typeof nested === 'object' && !Array.isArray(nested) ? { ...nested } : {};
-  target[head] = next;
-  setPath(next, rest, value);
+/** True: the record is closed, and this event would change it; or it asks or answers what is decided. */
+export function comesTooLate(
+  run: Pick<ActionRun, 'status' | 'launched' | 'approved_at'> | null,
+  { kind }: Pick<RunEvent, 'kind'>,
+): boolean {
+  if (run === null) return false;
+  if (!isOpen(run)) return !AFTER_THE_END.includes(kind);
+  if (kind === 'run_approval_asked') return run.launched;
+  return kind === 'run_approval_answered' && (run.launched || run.approved_at !== null);
 }

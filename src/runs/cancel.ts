@@ -48,12 +48,33 @@ export async function cancelRun(ports: CancelPorts, request: CancelRequest): Pro
 
 async function refuseUnsupervised({ leases }: CancelPorts, run: ActionRun): Promise<void> {
   const lease = (await leases.list()).find(({ run_id }) => run_id === run.id);
+  if (lease && lease.executor === 'remote' && lease.phase !== 'launching') throw beyondReach(run);
   if (lease) return;
   throw new AppError(
     'refused',
     `run ${run.id} (source ${run.source}) is not supervised here, so it cannot be cancelled here`,
     {
-      next: 'cancel it where it was started',
+      next:
+        run.source === 'api'
+          ? 'cancel it where it was started: the Polycrate API can only change its record, which stops no process'
+          : 'cancel it where it was started',
+    },
+  );
+}
+
+/** It was asked for, and the API has no operation that takes that back or ends what it started. */
+function beyondReach({ id, executor, api }: ActionRun): AppError {
+  const where = `the Polycrate API ${executor?.runner ?? ''}`;
+  return new AppError(
+    'refused',
+    `run ${id} was handed to ${where}, which has no operation that stops it or takes it out of its queue`,
+    {
+      next: `stop it there${api?.url ? `: ${api.url}` : ''}; wait_for_action_run with run_id ${id} follows it to its end`,
+      details: {
+        endpoint: executor?.runner ?? null,
+        item: executor?.container ?? null,
+        url: api?.url ?? null,
+      },
     },
   );
 }

@@ -12,13 +12,20 @@ export interface Drift {
 
 /** Compares content, not commits: a changed commit alone is no drift. */
 export function driftBetween(run: ActionRun, plan: Plan): Drift[] {
-  if (!run.pins) return [{ what: 'pins', recorded: null, now: short(plan.pins.block) }];
   const drift: Drift[] = [];
+  // A report to a Polycrate API names the version and the configuration and nothing else.
+  const told = (recorded: string | null): boolean => recorded !== null || run.source === 'ledger';
   const compare = (what: Drift['what'], recorded: string | null, now: string | null): void => {
-    if (recorded !== now) drift.push({ what, recorded: short(recorded), now: short(now) });
+    if (recorded !== now && told(recorded)) drift.push({ what, recorded: short(recorded), now: short(now) });
   };
+  // Of a run by others only the version may be known.
+  if (!run.pins) {
+    const version = { what: 'block_version', recorded: run.block_version, now: plan.block.version } as const;
+    const other = run.block_version !== null && run.block_version !== plan.block.version;
+    return [{ what: 'pins', recorded: null, now: short(plan.pins.block) }, ...(other ? [version] : [])];
+  }
   compare('block', run.pins.block, plan.pins.block);
-  if (run.block_version !== plan.block.version) {
+  if (run.block_version !== plan.block.version && told(run.block_version)) {
     drift.push({ what: 'block_version', recorded: run.block_version, now: plan.block.version });
   }
   if (run.pins.config !== plan.pins.config) {
@@ -38,4 +45,46 @@ function changedKeys(before: Record<string, string>, after: Record<string, strin
 
 function short(digest: string | null): string | null {
   return digest === null ? null : digest.replace(/^sha256:/, '').slice(0, 12);
+}
+
+/** Of the names of keys in one entry, and of all entries where there are no pages. */
+const KEYS_CHARACTERS = 2_000;
+
+/** With so few keys in an entry that it is small: the others are in entries of their own. */
+export function inSmallEntries(drift: readonly Drift[]): Drift[] {
+  return drift.flatMap((entry) => {
+    const portions: string[][] = [[]];
+    let room = KEYS_CHARACTERS;
+    for (const key of entry.keys ?? []) {
+      room -= key.length;
+      if (room < 0 && portions.at(-1)!.length > 0) {
+        portions.push([]);
+        room = KEYS_CHARACTERS - key.length;
+      }
+      portions.at(-1)!.push(key);
+    }
+    return portions.map((keys) => ({ ...entry, ...(entry.keys && { keys }) }));
+  });
+}
+
+/** As answers tell it that have no pages: how many keys are not named there is said. */
+export function inShort(drift: readonly Drift[]): Record<string, unknown>[] {
+  return drift.map((entry) => {
+    const [first] = inSmallEntries([entry]);
+    const more = (entry.keys?.length ?? 0) - (first?.keys?.length ?? 0);
+    return { ...first, ...(more > 0 && { more_keys: more, all_keys: 'plan_action with retrigger_of' }) };
+  });
+}
+
+/** What the record does not tell, so that nobody can say whether it is the same today; null: it tells all. */
+export function notCompared({ source, pins, block_version }: ActionRun): string | null {
+  if (source === 'ledger' || !pins) return null;
+  const missing = [
+    ...(block_version === null ? ['the block version'] : []),
+    ...(pins.block === null ? ['the files of the block'] : []),
+    ...(pins.inventory === null ? ['the inventory'] : []),
+    ...(pins.image === null ? ['the image'] : []),
+  ];
+  if (missing.length === 0) return null;
+  return `not recorded by whoever ran it, so not compared: ${missing.join(', ')}`;
 }

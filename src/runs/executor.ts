@@ -1,4 +1,7 @@
+import type { InstalledCli } from '../actions/cli-command.ts';
+import type { ImageBuild } from '../actions/custom-image.ts';
 import type { LaunchSpec } from '../actions/launch-spec.ts';
+import type { ContextEntry } from './build-context.ts';
 
 export type { LaunchSpec, Mount } from '../actions/launch-spec.ts';
 
@@ -15,6 +18,10 @@ export interface Ending {
   error: string | null;
   /** True: the engine's own limited log may already have dropped output that was never handed over. */
   output_incomplete?: boolean;
+  /** What may have outlived it unseen, as a sentence; said where the run was stopped. */
+  unseen?: string | null;
+  /** The CLI's own id of what it did. */
+  transaction?: string | null;
 }
 
 /**
@@ -64,6 +71,19 @@ export interface EngineStatus {
 export interface ImageFacts {
   /** The engine's content id of the image, `sha256:…`. */
   digest: string;
+  labels: Readonly<Record<string, string>>;
+  /** True: it makes whatever is built from it copy or run something (`ONBUILD`). */
+  triggers: boolean;
+}
+
+export interface BuildRequest {
+  build: ImageBuild;
+  /** Read once, and only if this request starts the build. */
+  entries(): AsyncIterable<ContextEntry>;
+  /** A line of the builder; resolves when there is room for the next. */
+  say(line: string): Promise<void>;
+  signal: AbortSignal;
+  limits: Pick<LaunchSpec['limits'], 'memory_bytes' | 'cpus'>;
 }
 
 /** Runs things. One adapter each for docker, local and cli; the contract suite is the definition. */
@@ -75,10 +95,14 @@ export interface Executor {
    */
   readonly adoptable: boolean;
   status(): Promise<EngineStatus>;
+  /** The program that runs actions on its own account; only where there is one. Throws `engine_unavailable`. */
+  installed?(): Promise<InstalledCli>;
   /** Null: not present locally. Throws `engine_unavailable` where no engine answers. */
   image(reference: string): Promise<ImageFacts | null>;
   /** Pulls with the credentials of the Docker config; progress is a short line for a human. */
   pull(reference: string, progress: (line: string) => void, signal: AbortSignal): Promise<ImageFacts>;
+  /** Only where there are images. Throws `launch_failed`; requests for the same image at once build it once. */
+  build?(request: BuildRequest): Promise<ImageFacts>;
   /** Starts it. Throws `launch_failed` or `engine_unavailable`, leaving nothing behind, if it never ran. */
   start(spec: LaunchSpec, sink: OutputSink): Promise<Execution>;
   find(run_id: string): Promise<Leftover>;

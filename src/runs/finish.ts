@@ -27,9 +27,10 @@ export function judge(
   ending: Ending,
   stopping: Supervised['stopping'],
 ): Pick<End, 'status' | 'status_reason'> {
-  if (stopping === 'cancelled') return { status: 'cancelled', status_reason: 'stopped on request' };
+  const stopped = (why: string): string => (ending.unseen ? `${why}; ${ending.unseen}` : why);
+  if (stopping === 'cancelled') return { status: 'cancelled', status_reason: stopped('stopped on request') };
   if (stopping === 'timeout')
-    return { status: 'failed', status_reason: 'stopped: it ran longer than its time limit' };
+    return { status: 'failed', status_reason: stopped('stopped: it ran longer than its time limit') };
   if (ending.exit_code === null)
     return { status: 'unknown', status_reason: ending.error ?? 'nobody saw its exit code' };
   if (ending.out_of_memory) return { status: 'failed', status_reason: 'killed: out of memory' };
@@ -50,7 +51,7 @@ export async function storeEnd(
 ): Promise<ActionRun | null> {
   for (;;) {
     try {
-      const key = end.printed?.size ? await ports.ledger.key() : null;
+      const key = end.printed?.size ? await ports.ledger.key('runs') : null;
       return await ports.ledger.append(endEvent(guard, end, key), guard, { phase: 'cleanup', ref: null });
     } catch (error) {
       if (error instanceof AppError && error.code === 'lease_lost') return null;

@@ -50,14 +50,19 @@ export interface LogQuery {
   /** First line number for `from` and for `grep`. */
   line: number;
   stream: Stream | null;
-  /** True for lines wanted; null: all. */
-  matches: ((text: string) => boolean) | null;
+  /** True for lines wanted; null: all. Called for each line in order, with its number. */
+  matches: ((text: string, n: number) => boolean) | null;
 }
 
 /** Logs lie beside the ledger, never in its events. */
 export interface RunLogs {
   /** `replay`: the sink will be fed from the run's first byte again; what is stored already is skipped. */
   open(run_id: string, options: { replay: boolean; clean: CleanOutput }): Promise<RunLogWriter>;
+  /**
+   * Stores a log that is known as a whole, unless there is one: readers, and who asks for the same at the same time, see
+   * all of it or nothing, also after a crash. False: there is one, or nothing to store. Rejects if the disk took less.
+   */
+  put(run_id: string, output: readonly (readonly [Stream, string])[], clean: CleanOutput): Promise<boolean>;
   /** Null: no log of this run is stored. */
   read(run_id: string, query: LogQuery): Promise<LogSlice | null>;
   /** Runs of which there is a log. */
@@ -66,4 +71,26 @@ export interface RunLogs {
   remove(run_id: string): Promise<boolean>;
   /** The bytes that the recorded digest is of, as they are stored; nothing if there is no log. */
   bytes(run_id: string): AsyncIterable<Uint8Array>;
+}
+
+export interface PieceSize {
+  /** 0 is the beginning; later ones are of the end, and the oldest of those leave a log that is longer than its limit. */
+  piece: number;
+  bytes: number;
+}
+
+/** What is stored of logs, as it is stored: how a log gets into another store, byte by byte and while it is written. */
+export interface LogPieces {
+  /** In order; empty: there is no log. */
+  sizes(run_id: string): Promise<PieceSize[]>;
+  /** SHA-256 of the first so many bytes of a piece, or of all where it has fewer; null: it left. */
+  digest(run_id: string, size: PieceSize): Promise<string | null>;
+  /** Whole lines from that byte on, about so many characters; empty: there is no whole line more. */
+  read(run_id: string, from: { piece: number; offset: number }, characters: number): Promise<string>;
+  /**
+   * From that byte on the piece is these lines and nothing else; answers its bytes. Where it has fewer bytes nothing is
+   * written. Throws `invalid_argument` if they are no lines of a log, `refused` if the log would be longer than it may be.
+   */
+  write(run_id: string, at: { piece: number; offset: number }, text: string): Promise<number>;
+  drop(run_id: string, piece: number): Promise<void>;
 }

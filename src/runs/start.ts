@@ -1,25 +1,43 @@
 import type { Decision } from '../actions/policy.ts';
 import type { Plan } from '../actions/plan.ts';
-import { AppError, messageOf } from '../shared/errors.ts';
-import { canonicalJson, sha256 } from '../shared/json.ts';
+import type { RemotePlan } from '../actions/remote-plan.ts';
+import type { WorkflowPlan } from '../actions/workflow-plan.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { HostFacts, Ids } from '../shared/ports.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
-import { addressOf } from '../workspaces/workspace.ts';
-import type { ActionRun, Principal, RunTrigger } from './action-run.ts';
+import type { Principal, Role } from '../access/identity.ts';
+import type { ActionRun, RunTrigger } from './action-run.ts';
 import { storeEnd } from './finish.ts';
-import { intentOf } from './intent.ts';
+import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts';
+import type { ApprovalWatch } from './conduct-approvals.ts';
+import type { Drift } from './drift.ts';
+import { intentOf, isAlone } from './intent.ts';
+import { copyFolder } from './private-copy.ts';
 import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
-import type { Intent, IntentRequest, LeaseGuard, Replay } from './run-ledger.ts';
+import {
+  earlierStart,
+  refuseDenied,
+  refuseWithoutReason,
+  refuseUnlessSame,
+  reportedTo,
+  samenessOf,
+  settled,
+  storeIntent,
+  told,
+} from './request.ts';
+import type { Requesters } from './requesters.ts';
+import type { LeaseGuard } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
 import type { CallEntry } from './trail.ts';
 import type { Supervisor } from './supervisor.ts';
-import { UNTOLD_MS, type Telling, type Tellings } from './untold.ts';
-
-export const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
+import type { RemoteRuns } from './remote.ts';
+import type { Reporting } from './reporting.ts';
+import type { Telling, Tellings } from './untold.ts';
 
 /** Who asks: the authenticated principal, and the client program as it calls itself. */
 export interface Caller {
   principal: Principal;
+  roles: readonly Role[];
   client: { name: string; version: string | null } | null;
 }
 
@@ -31,158 +49,123 @@ export interface Consent {
   by: string;
 }
 
-export interface StartRequest extends Target {
+export interface StartRequest extends Omit<Target, 'asker'> {
   reason?: string | undefined;
   idempotency_key?: string | undefined;
   plan_digest?: string | undefined;
   allow_concurrent?: boolean | undefined;
   caller: Caller;
   consent: Consent | null;
+  /** The client cannot ask its user, and others can be asked instead. */
+  desk?: boolean | undefined;
   telling: Telling;
   /** The call that asks for it, recorded together with the intent. */
   entry: CallEntry;
   trigger: Extract<RunTrigger, 'mcp' | 'retrigger'>;
-  /** Extra initial facts: what a re-trigger names. */
+  /** What a re-trigger names, how it was asked for, and what differs from then. */
   retrigger_of?: string;
+  again?: { mode: 'pinned' | 'current'; drift: readonly Drift[] };
 }
 
 export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock' | 'processes' | 'log'> {
   supervision: SupervisionPorts;
+  /** The name under which this process executes for a server; null: it executes for itself. */
+  runner: string | null;
   supervisor: Supervisor;
   detacher: Detacher;
   tellings: Pick<Tellings, 'claim'>;
   ids: Ids;
   host: HostFacts;
   redaction: Pick<Redaction, 'text'>;
+  requesters: Requesters;
+  /** Told of runs that wait for others. */
+  approvals: Pick<ApprovalWatch, 'watch'>;
+  /** Null: nothing is reported to any Polycrate API. */
+  reporting: Reporting | null;
+  remote: RemoteRuns;
 }
 
 export type Start =
   | { outcome: 'started'; run: ActionRun }
   | { outcome: 'replayed'; run: ActionRun; age_ms: number }
   /** Nothing was stored: a human has to agree to this plan first. */
-  | { outcome: 'approval_needed'; plan: Plan; decision: Decision };
+  | { outcome: 'approval_needed'; plan: Plan | WorkflowPlan | RemotePlan; decision: Decision };
 
 /** Plans, asks the policy, records the intent, and only then starts it. The run then belongs to its supervisor. */
 export async function startRun(ports: StartPorts, asked: StartRequest): Promise<Start> {
-  const { plan, decision, engine } = await prepare(ports, asked);
+  const asker = { ...asked.caller, trigger: asked.trigger };
+  const { plan, decision, engine } = await prepare(ports, { ...asked, asker });
   const redactions = await redactionsOf(ports, plan);
   const { reason } = asked;
   const request = { ...asked, reason: reason === undefined ? reason : ports.redaction.text(reason) };
-  const sameness = samenessOf(ports, request, plan);
-  const earlier = await earlierRun(ports, sameness);
-  if (earlier) return told(request, sameness, settled(earlier));
-  refuseUnlessSame(plan, request.plan_digest);
-  if (decision.decision === 'deny') {
-    throw new AppError('refused', `not run (${decision.rule}): ${decision.why}`, {
-      ...(decision.remedy && { next: decision.remedy }),
-    });
-  }
+  const sameness = samenessOf(ports, request, {
+    workspace: plan.workspace,
+    arguments: argumentsOf(request, plan),
+  });
+  const earlier = await earlierStart(ports, request, sameness);
+  if (earlier) return earlier;
+  refuseUnlessSame(plan.digest, request.plan_digest);
+  refuseDenied(decision);
+  refuseWithoutReason(decision, request.reason);
+  const terms = awaitedTerms(decision, request);
+  if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });
   if (engine) throw engine;
-  if (decision.decision === 'approve' && request.consent?.plan_digest !== plan.digest) {
+  // Whatever a client says of its user: where that is not enough it is not even asked.
+  const byClient = decision.decision === 'approve' && !terms;
+  if (byClient && request.consent?.plan_digest !== plan.digest) {
     return { outcome: 'approval_needed', plan, decision };
   }
-  const consent = decision.decision === 'approve' ? request.consent : null;
-  const intent = intentOf(ports, { request, plan, sameness, consent });
-  const store = (): Promise<Intent> =>
-    request.entry.launch(intent, (whole) => ports.supervision.ledger.request(whole));
-  let stored = await store();
-  if (stored.outcome === 'active' && (await ports.supervisor.recover()) > 0) {
-    // The run in the way was an orphan; if it is closed by now, this one may go.
-    stored = await store();
-  }
+  const consent = byClient ? request.consent : null;
+  const submission = await reportedTo(ports, plan);
+  const waits = terms !== null;
+  const intent = intentOf(ports, { request, plan, decision, sameness, consent, submission, waits });
+  const stored = await storeIntent(ports, request, intent);
   if (stored.outcome !== 'stored') return settled(stored);
-  const started = told(request, sameness, { outcome: 'started', run: stored.run });
-  await launch(ports, { plan, redactions, guard: { run_id: stored.run.id, fence: stored.fence } });
-  return started;
-}
-
-/** What makes two calls the same one: an idempotency key, or all of principal, workspace and arguments. */
-type Sameness = Pick<IntentRequest, 'idempotency' | 'untold'>;
-
-function samenessOf(ports: StartPorts, request: StartRequest, plan: Plan): Sameness {
-  const { scope, arguments_digest } = identityOf(request, plan);
-  const key = request.idempotency_key;
-  if (key !== undefined) {
-    return { idempotency: { scope, key, arguments_digest, valid_ms: IDEMPOTENCY_MS }, untold: null };
+  const guard = { run_id: stored.run.id, fence: stored.fence };
+  if (terms) {
+    const { mode, drift = [] } = request.again ?? {};
+    const alone = isAlone(request, decision);
+    const run = await askApproval(ports, guard, { plan, decision, terms, alone, drift, ...(mode && { mode }) });
+    ports.approvals.watch();
+    return told(request, sameness, { outcome: 'started', run });
   }
-  const call = sha256(canonicalJson({ scope, arguments_digest }));
-  return { idempotency: null, untold: { call, teller: ports.processes.self(), valid_ms: UNTOLD_MS } };
-}
+  const started = told(request, sameness, { outcome: 'started', run: stored.run });
+  await launch(ports, {
+    plan,
+    redactions,
+    guard,
+    pinned: consent !== null || request.plan_digest !== undefined || plan.view !== null,
+  });
+  return started;
+} // prettier-ignore
 
-async function earlierRun(ports: StartPorts, { idempotency, untold }: Sameness): Promise<Replay | null> {
-  if (idempotency) return await ports.supervision.ledger.replay(idempotency, ports.clock.now());
-  return untold && (await ports.tellings.claim(untold.call));
-}
-
-/** Without a key, it counts whether the caller gets to know the run. */
-function told<S extends Start & { run: ActionRun }>(
-  { telling }: StartRequest,
-  { untold }: Sameness,
-  start: S,
-): S {
-  if (untold) telling.of({ run_id: start.run.id, at: start.run.requested_at });
-  return start;
-}
-
-function identityOf(request: StartRequest, plan: Plan): { scope: string; arguments_digest: string } {
+function argumentsOf(request: StartRequest, { block, action }: Plan): object {
   const { reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of } = request;
   return {
-    scope: `${request.caller.principal.kind}:${request.caller.principal.subject}@${addressOf(plan.workspace)}`,
-    arguments_digest: sha256(
-      canonicalJson({
-        block: plan.block.name,
-        action: plan.action.name,
-        ...{ reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of },
-      }),
-    ),
+    block: block.name,
+    action: action.name,
+    ...{ reason, plan_digest, allow_concurrent, timeout_seconds, trigger, retrigger_of },
   };
-}
-
-function refuseUnlessSame(plan: Plan, expected: string | undefined): void {
-  if (expected === undefined || expected === plan.digest) return;
-  throw new AppError(
-    'plan_changed',
-    'the plan is not the one of plan_digest any more: files, image or settings changed',
-    {
-      next: 'call plan_action, look at what would run now, and pass its digest',
-      details: { plan_digest: plan.digest },
-    },
-  );
-}
-
-/** Turns what the ledger decided into the caller's answer. */
-function settled(intent: Exclude<Intent, { outcome: 'stored' }>): Extract<Start, { outcome: 'replayed' }> {
-  switch (intent.outcome) {
-    case 'replayed':
-      return intent;
-    case 'key_reused':
-      throw new AppError(
-        'key_reused',
-        intent.expired
-          ? `this idempotency_key is older than 24 hours and stands for run ${intent.run_id}`
-          : `this idempotency_key stands for run ${intent.run_id}, which had other arguments`,
-        { next: 'use a new idempotency_key for a new run', details: { run_id: intent.run_id } },
-      );
-    case 'active':
-      throw new AppError('already_active', `run ${intent.run_id} of this block is still open`, {
-        next: `wait_for_action_run or cancel_action_run with run_id ${intent.run_id}, or allow_concurrent: true`,
-        details: { run_id: intent.run_id },
-      });
-    case 'burnt':
-      throw new AppError('refused', 'this approval was used already: one approval starts one run', {
-        next: 'call the tool again, which asks the human again',
-      });
-  }
 }
 
 interface Launch {
   plan: Plan;
   redactions: readonly string[];
   guard: LeaseGuard;
+  /** It was agreed to by its digest. */
+  pinned: boolean;
 }
 
-async function launch(ports: StartPorts, { plan, redactions, guard }: Launch): Promise<void> {
-  const packet = packetOf(ports, plan, { run_id: guard.run_id, redactions });
+/** Starts what is recorded already. It never fails: how it went is in the record. */
+export async function launch(ports: StartPorts, { plan, redactions, guard, pinned }: Launch): Promise<void> {
+  const packet = packetOf(ports, plan, { run_id: guard.run_id, redactions, pinned });
+  try {
+    // What it is copied from is lent for the time of the call only.
+    if (packet.copy?.from)
+      await ports.supervision.copies.make(copyFolder(ports.files, guard.run_id), packet.copy);
+  } catch (error) {
+    return await endUnstarted(ports, guard, `not launched: ${ports.redaction.text(messageOf(error))}`);
+  }
   if (ports.executor.adoptable) {
     void ports.supervisor.launch(guard, { kind: ports.executor.kind, packet });
     return;
@@ -190,11 +173,22 @@ async function launch(ports: StartPorts, { plan, redactions, guard }: Launch): P
   try {
     await ports.detacher.detach([{ guard, packet }]);
   } catch (error) {
-    const finished_at = ports.clock.now();
-    const status_reason = `not launched: its supervisor could not be started (${ports.redaction.text(messageOf(error))})`;
-    await storeEnd(ports.supervision, guard, {
-      status: 'failed', status_reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
-    }); // prettier-ignore
-    await ports.supervision.leases.give(guard, 'delete');
+    const why = ports.redaction.text(messageOf(error));
+    await endUnstarted(ports, guard, `not launched: its supervisor could not be started (${why})`);
   }
+}
+
+/** Closes a run of which nothing was started. */
+export async function endUnstarted(
+  ports: Pick<StartPorts, 'clock' | 'supervision' | 'files'>,
+  guard: LeaseGuard,
+  status_reason: string,
+  status: 'failed' | 'cancelled' = 'failed',
+): Promise<void> {
+  const finished_at = ports.clock.now();
+  await storeEnd(ports.supervision, guard, {
+    status, status_reason, exit_code: null, launched: false, started_at: null, finished_at, log: null,
+  }); // prettier-ignore
+  await ports.files.remove(guard.run_id);
+  await ports.supervision.leases.give(guard, 'delete');
 }

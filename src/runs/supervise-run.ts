@@ -2,9 +2,11 @@ import type { RunFile } from '../actions/launch-spec.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import type { JsonObject } from '../shared/json.ts';
 import type { Ending, Execution, Executor } from './executor.ts';
+import { bringBack, makeCopy } from './agreed-files.ts';
 import type { RunLogWriter } from './run-log.ts';
 import { createRunRedaction, type RunRedaction } from './run-redaction.ts';
 import { judge, storeEnd, type End } from './finish.ts';
+import { provideImage } from './provide-image.ts';
 import {
   REDACTIONS_FILE,
   STOP_GRACE_MS,
@@ -22,36 +24,42 @@ export async function launchAndAttend(
   const packet = run.packet!;
   const { run_id } = run.guard;
   const redaction = createRunRedaction(packet.redactions);
+  const openLog = (): Promise<RunLogWriter> =>
+    ports.logs.open(run_id, { replay: false, clean: redaction.clean });
   let writer: RunLogWriter | null = null;
+  let execution: Execution;
   try {
-    await provideImage(executor, packet, run.abort.signal);
-    if (run.handOn.signal.aborted) return;
-    if (run.stopping) return await endUnlaunched(ports, run, 'cancelled', 'cancelled before it started');
+    // Before an image is pulled, which may take long: what is there now is what was agreed to.
+    await makeCopy(ports, run_id, packet);
+    if (packet.build) writer = await openLog();
+    const { contexts } = ports;
+    const spec = await provideImage({ executor, contexts, packet, signal: run.abort.signal, writer });
+    if (packet.copy?.how === 'checked') await makeCopy(ports, run_id, packet);
+    if (run.handOn.signal.aborted) return await writer?.abandon();
+    if (run.stopping) throw new AppError('refused', 'cancelled');
     [writer] = await Promise.all([
-      ports.logs.open(run_id, { replay: false, clean: redaction.clean }),
+      writer ?? openLog(),
       ports.files.write(run_id, [...packet.files, redactionsFile(packet)]),
     ]);
     // No await between this look and the start: a run is either passed on unstarted, or started here.
     if (run.handOn.signal.aborted) return await writer.abandon();
-    const launching = executor.start(packet.spec, writer);
+    const launching = executor.start(spec, writer);
     run.launching = launching;
-    run.execution = await launching;
+    execution = await launching;
+    run.execution = execution;
   } catch (error) {
-    if (run.handOn.signal.aborted && !run.launching) return;
+    if (run.handOn.signal.aborted && !run.launching) return await writer?.abandon();
     // The engine went away while it was asked to start: only it can tell whether it did.
     if (writer && run.launching && isEngineGone(error)) return await passOn(ports, run, writer);
-    await writer?.abandon();
-    const status = run.stopping ? 'cancelled' : 'failed';
-    return await endUnlaunched(
-      ports,
-      run,
-      status,
-      run.stopping ? 'cancelled before it started' : redaction.text(reasonOf(error)),
-    );
+    // What a build said is kept; without one nothing was written yet.
+    const log = packet.build ? ((await writer?.close()) ?? null) : null;
+    if (!packet.build) await writer?.abandon();
+    const reason = run.stopping ? 'cancelled before it started' : redaction.text(reasonOf(error));
+    return await endUnlaunched(ports, run, { status_reason: reason, log, printed: redaction.printed });
   }
   run.packet = null;
-  if (run.stopping) void run.execution.stop(STOP_GRACE_MS);
-  await attend(ports, run, { execution: run.execution, writer, redaction, event: 'run_started' });
+  if (run.stopping) void execution.stop(STOP_GRACE_MS);
+  await attend(ports, run, { execution, writer, redaction, event: 'run_started' });
 }
 
 function isEngineGone(error: unknown): boolean {
@@ -66,31 +74,18 @@ function redactionsFile({ redactions }: LaunchPacket): RunFile {
   return { name: REDACTIONS_FILE, content: JSON.stringify(redactions) };
 }
 
-async function provideImage(
-  executor: Executor,
-  { spec, pull }: LaunchPacket,
-  signal: AbortSignal,
-): Promise<void> {
-  if (spec.image === null || pull === 'never') return;
-  const present = spec.image_digest !== null || (await executor.image(spec.image)) !== null;
-  if (pull === 'missing' && present) return;
-  await executor.pull(spec.image, () => undefined, signal);
-}
-
 async function endUnlaunched(
   ports: SupervisionPorts,
   run: Supervised,
-  status: 'failed' | 'cancelled',
-  status_reason: string,
+  end: Pick<End, 'status_reason' | 'log' | 'printed'>,
 ): Promise<void> {
   await storeEnd(ports, run.guard, {
-    status,
-    status_reason,
+    ...end,
+    status: run.stopping ? 'cancelled' : 'failed',
     exit_code: null,
     launched: false,
     started_at: null,
     finished_at: ports.clock.now(),
-    log: null,
   });
   await cleanUp(ports, run);
 }
@@ -127,7 +122,12 @@ export async function attend(
   const [log, told] = await Promise.all([writer.close(), started]);
   if (ending.output_incomplete) log.gap ??= { lines: 0, bytes: 0, cause: 'engine' };
   const error = ending.error && redaction.text(ending.error);
-  const end = { ...endOf(execution, { ...ending, error }, run), log, printed: redaction.printed };
+  const end = {
+    ...(await bringBack(ports, run.guard, endOf(execution, { ...ending, error }, run), redaction)),
+    log,
+    printed: redaction.printed,
+  };
+  if (ending.transaction) await recordTransaction(ports, run, ending.transaction);
   const stored = await storeEnd(ports, run.guard, told ? end : { ...end, execution: whatRan(execution) });
   if (stored) await cleanUp(ports, run);
 }
@@ -198,6 +198,23 @@ async function recordStart(
   } catch (error) {
     log('error', 'the start of a run could not be stored', { error: messageOf(error) });
     return false;
+  }
+}
+
+/** Best effort: a run without its alias is a run all the same. */
+async function recordTransaction(
+  { ledger, clock, log }: SupervisionPorts,
+  { guard }: Supervised,
+  id: string,
+): Promise<void> {
+  const facts = { alias: { source: 'cli', endpoint: null, id } };
+  try {
+    await ledger.append(
+      { kind: 'run_alias_added', run_id: guard.run_id, at: clock.now(), facts, private: {} },
+      guard,
+    );
+  } catch (error) {
+    log('warn', 'the transaction of a run could not be stored', { error: messageOf(error) });
   }
 }
 

@@ -1,8 +1,11 @@
+import type { ImageBuild } from '../actions/custom-image.ts';
 import type { LaunchSpec, RunFile } from '../actions/launch-spec.ts';
 import type { Clock, Log, ProcessTable } from '../shared/ports.ts';
+import type { BuildContexts } from './build-context.ts';
 import type { Execution, Executor, ExecutorKind } from './executor.ts';
+import type { PrivateCopies, PrivateCopy } from './private-copy.ts';
 import type { RunFiles } from './run-files.ts';
-import type { LedgerWatch, LeaseGuard, RunLeases, RunLedger } from './run-ledger.ts';
+import type { LeaseGuard, LeaseKind, LedgerWatch, RunLeases, RunLedger } from './run-ledger.ts';
 import type { RunLogs } from './run-log.ts';
 
 /** A lease lives this long after its last renewal; only a process that nobody can see is judged by it. */
@@ -17,9 +20,13 @@ export const REDACTIONS_FILE = 'redactions.json';
 export interface LaunchPacket {
   spec: LaunchSpec;
   files: readonly RunFile[];
+  /** Made before anything else; null: the workspace's own files are executed. */
+  copy: PrivateCopy | null;
   /** Values to remove from the run's output. */
   redactions: readonly string[];
   pull: 'missing' | 'never' | 'always';
+  /** The image to build before; null: one that has a name. */
+  build: ImageBuild | null;
 }
 
 /** What supervising needs; built once per process. */
@@ -29,8 +36,14 @@ export interface SupervisionPorts {
   watch: LedgerWatch;
   logs: RunLogs;
   files: RunFiles;
+  copies: PrivateCopies;
+  contexts: BuildContexts;
   executor(kind: ExecutorKind): Executor;
+  /** False: this process has no engine and starts and adopts nothing; what a Polycrate API executes it follows. */
+  executes: boolean;
   processes: ProcessTable;
+  /** How long a run stays open whose data folder nobody has served; null: for ever. */
+  lostAfterMs: number | null;
   clock: Clock;
   log: Log;
 }
@@ -50,15 +63,17 @@ export interface Detacher {
 /** A run that this process supervises right now. */
 export interface Supervised {
   readonly guard: LeaseGuard;
-  readonly kind: ExecutorKind;
+  readonly kind: LeaseKind;
   readonly timeout_ms: number | null;
+  /** Another process had it before. */
+  readonly adopted: boolean;
   /** What is still to be started; null from the start on, and for adopted runs. */
   packet: LaunchPacket | null;
   /** Set while the engine is being asked to start it: from here on it cannot be passed on unstarted. */
   launching: Promise<unknown> | null;
-  execution: Execution | null;
+  execution: Pick<Execution, 'started_at' | 'stop' | 'dispose'> | null;
   stopping: 'cancelled' | 'timeout' | null;
-  /** Ends an image pull. */
+  /** Ends an image pull or build. */
   readonly abort: AbortController;
   /** Aborted when another process is to supervise the run. */
   readonly handOn: AbortController;

@@ -1,6 +1,7 @@
 import type { Row } from './row.ts';
-import { canonicalJson, isObject, keyedDigest, type Json, type JsonObject } from '../shared/json.ts';
-import type { Principal, LedgerEvent } from './action-run.ts';
+import { canonicalJson, isObject, keyedTextDigest, type Json, type JsonObject } from '../shared/json.ts';
+import type { Principal } from '../access/identity.ts';
+import type { LedgerEvent } from './action-run.ts';
 import { storedArguments } from './trail-arguments.ts';
 
 /** The one kind of event that is about calls and not about a run. */
@@ -51,7 +52,7 @@ export function callsEvent(
       [`${position}.principal`, principal && { ...principal }],
       [`${position}.client`, client && { ...client }],
       [`${position}.arguments`, storedArguments(given, redact)],
-      [`${position}.arguments_digest`, keyedDigest(key, given)],
+      [`${position}.arguments_digest`, keyedTextDigest(key, sent)],
     ];
   });
   const facts = { calls: calls.map(factsOf) };
@@ -95,6 +96,11 @@ export function callRows(
       arguments: textOf(own('arguments')),
     };
   });
+}
+
+/** How the column `principal` ends for the same principal, whatever its display name is, which stands before. */
+export function principalEnd({ kind, issuer, subject }: Principal): string {
+  return canonicalJson({ kind, issuer, subject }).replace(/^\{/, ',');
 }
 
 /** In lower case: names are searched without regard to it. */

@@ -41,9 +41,13 @@ function slimProperties(properties: unknown): unknown {
   );
 }
 
+const LENGTHS = ['minLength', 'maxLength', 'minItems', 'maxItems'];
+
 function isNoise(key: string, value: unknown): boolean {
   // Answers may grow, and unknown arguments are refused by check-input.ts whatever the schema says.
   if (key === '$schema' || key === 'additionalProperties') return true;
+  // Lengths are refused where they are passed; nobody chooses a name by them.
+  if (LENGTHS.includes(key) && typeof value === 'number') return true;
   return (
     (key === 'maximum' && value === Number.MAX_SAFE_INTEGER) ||
     (key === 'minimum' && value === Number.MIN_SAFE_INTEGER)

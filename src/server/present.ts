@@ -1,5 +1,5 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import { AppError } from '../shared/errors.ts';
+import { AppError, plainError } from '../shared/errors.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
 
 /** An answer: the structured part stands alone, the text is the same JSON for clients that show only text. */
@@ -18,9 +18,8 @@ function textOf(shown: object): string {
 
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */
 export function failure(redaction: Redaction, error: AppError, warning: string | null): CallToolResult {
-  const { code, message, valid, next, details } = error;
   const body = {
-    error: { code, message, ...(valid && { valid }), ...(next && { next }), ...(details && { details }) },
+    error: plainError(error),
     ...warned(warning),
   };
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(redaction.json(body)) }] };

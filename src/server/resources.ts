@@ -5,19 +5,32 @@ import {
   type ReadResourceResult,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import type { Identity } from '../access/identity.ts';
 import type { Caller } from '../runs/start.ts';
-import { warningOf } from '../runs/trail.ts';
+import { NO_TRAIL, warningOf } from '../runs/trail.ts';
 import { AppError } from '../shared/errors.ts';
-import { maskSecrets } from '../shared/secrets.ts';
-import { findBlock, findWorkspace } from '../workspaces/find.ts';
-import { fullRun } from '../tools/present-run.ts';
+import {
+  blockResource,
+  logResource,
+  runResource,
+  workspaceResource,
+  type Loaded,
+} from '../tools/described.ts';
 import type { Services } from '../tools/services.ts';
-import { callerOf } from './caller.ts';
-import { recordCall } from './record-call.ts';
+import { callerOf, isModern } from './caller.ts';
+import { recordCall, type Observe } from './record-call.ts';
+import { traced } from './traced.ts';
+import type { Tracing } from '../shared/ports.ts';
 
 const MOST_COMPLETIONS = 100;
-/** Lines of the log resource; pages of longer logs come from read_action_run_log. */
-const LOG_LINES = 1_000;
+
+/** Files change at any time, though not often. */
+const FILES_HINT = { ttlMs: 1_000 };
+/**
+ * What is over says the same later, but for what others tell of it afterwards, and for erasing, which shall not have to wait
+ * for long. What is open is not kept at all.
+ */
+const SETTLED_MS = 3_600_000;
 
 /** The same things the tools show, as addressable resources; their variables complete. */
 export function registerResources(server: McpServer, parts: ResourceParts): void {
@@ -28,32 +41,44 @@ export function registerResources(server: McpServer, parts: ResourceParts): void
 
 interface ResourceParts {
   services: Services;
-  principal: Caller['principal'];
+  identity: Identity;
+  observe?: Observe;
+  tracing?: Tracing | null;
 }
 
-type Read = (
-  uri: URL,
-  ctx: ServerContext,
-  load: () => Promise<object | string>,
-) => Promise<ReadResourceResult>;
+type Read = (uri: URL, ctx: ServerContext, load: () => Promise<Loaded>) => Promise<ReadResourceResult>;
 
 /**
  * A resource that is read is a call like any other. What does not exist is a protocol error with the URI, never an
  * empty answer.
  */
-function reader(server: McpServer, { services, principal }: ResourceParts): Read {
+function reader(server: McpServer, parts: ResourceParts): Read {
+  const read = untracedReader(server, parts);
+  return (uri, ctx, load) =>
+    traced(parts.tracing, { ctx, target: { uri: uri.href } }, () => read(uri, ctx, load));
+}
+
+function untracedReader(server: McpServer, { services, identity, observe }: ResourceParts): Read {
   const { redaction } = services;
   return async (uri, ctx, load) => {
-    const caller = callerOf(server, ctx, principal);
+    const caller = callerOf(server, ctx, identity);
     const call = { tool: 'resource', given: { uri: uri.href }, caller };
     try {
-      const value = await recordCall(services.recorder, call, async () => {
-        return { value: await load(), outcome: 'answered', reads: true };
-      });
+      const { value, settled } = await recordCall(
+        { recorder: services.recorder, observe },
+        call,
+        async () => {
+          return { value: await load(), outcome: 'answered', reads: true };
+        },
+      );
       const shown = typeof value === 'string' ? redaction.text(value) : redaction.json(value);
-      return contentsOf(uri, shown, warningOf(services.recorder.standing()));
+      const warning = warningOf(services.recorder.standing());
+      const contents = contentsOf(uri, shown, warning);
+      // Earlier protocols have no such hint. A warning is one of this moment.
+      const hint = settled === true && warning === null && isModern(ctx);
+      return { ...contents, ...(hint && { ttlMs: SETTLED_MS }) };
     } catch (error) {
-      if (error instanceof AppError) throw new ResourceNotFoundError(uri.href);
+      if (error instanceof AppError) throw new ResourceNotFoundError(redaction.text(uri.href));
       throw error;
     }
   };
@@ -71,7 +96,6 @@ function contentsOf({ href }: URL, value: object | string, warning: string | nul
 type Complete = ReturnType<typeof completions>;
 
 function registerWorkspaces(server: McpServer, parts: ResourceParts, complete: Complete): void {
-  const { store } = parts.services;
   const read = reader(server, parts);
   const { organization, workspace, block } = complete;
   server.registerResource(
@@ -84,17 +108,12 @@ function registerWorkspaces(server: McpServer, parts: ResourceParts, complete: C
       title: 'Workspace',
       description: 'A workspace with its blocks and problems',
       mimeType: 'application/json',
+      cacheHint: FILES_HINT,
     },
     (uri, variables, ctx) =>
-      read(uri, ctx, async () => {
-        const { blocks, extraenv, ...found } = findWorkspace(await store.list(), address(variables));
-        return {
-          ...found,
-          extraenv: Object.keys(extraenv),
-          config: { ...found.config, globals: maskSecrets(found.config.globals) },
-          meta: maskSecrets(found.meta),
-          blocks: blocks.map(({ name, version }) => ({ name, version })),
-        };
+      read(uri, ctx, () => {
+        const workspace = address(variables);
+        return described(parts, callerOf(server, ctx, parts.identity), { workspace }).then(asLoaded);
       }),
   );
   server.registerResource(
@@ -107,31 +126,56 @@ function registerWorkspaces(server: McpServer, parts: ResourceParts, complete: C
       title: 'Block',
       description: 'A block as it takes effect, secrets masked',
       mimeType: 'application/json',
+      cacheHint: FILES_HINT,
     },
     (uri, variables, ctx) =>
-      read(uri, ctx, async () => {
-        const found = findBlock(
-          findWorkspace(await store.list(), address(variables)),
-          text(variables['block']),
-        );
-        return { ...found, config: maskSecrets(found.config) };
+      read(uri, ctx, () => {
+        const of = { workspace: address(variables), block: text(variables['block']) };
+        return described(parts, callerOf(server, ctx, parts.identity), of).then(asLoaded);
       }),
   );
 }
 
+function asLoaded(value: object): Loaded {
+  return { value };
+}
+
+/** As it is here, or at the runner that has it; of several, any. */
+async function described(
+  { services }: ResourceParts,
+  caller: Caller,
+  of: { workspace: string; block?: string },
+): Promise<object> {
+  const { store, runners, scope } = services;
+  const { workspace, block } = of;
+  if (!runners) {
+    return await (block === undefined
+      ? workspaceResource(store, workspace)
+      : blockResource(store, workspace, block));
+  }
+  const tool = block === undefined ? 'workspace_resource' : 'block_resource';
+  const chosen = await runners.choose({ workspace, any: true }, scope);
+  const entry = NO_TRAIL.begin({ tool, given: {}, caller });
+  const answer = await runners.ask(chosen, {
+    tool,
+    input: { ...of },
+    caller,
+    scope,
+    consent: null,
+    desk: false,
+    entry,
+  });
+  return 'result' in answer ? answer.result : {};
+}
+
 function registerRuns(server: McpServer, parts: ResourceParts, { run_id }: Complete): void {
-  const { ledger, logs } = parts.services;
+  const { services } = parts;
   const read = reader(server, parts);
-  const runOf = async (id: string): Promise<ReturnType<typeof fullRun>> => {
-    const run = await ledger.find(id);
-    if (!run) throw new AppError('unknown_name', `there is no run ${id}`);
-    return fullRun(run);
-  };
   server.registerResource(
     'run',
     new ResourceTemplate('polycrate://runs/{run_id}', { list: undefined, complete: { run_id } }),
     { title: 'Action Run', description: 'The whole record of one execution', mimeType: 'application/json' },
-    (uri, variables, ctx) => read(uri, ctx, () => runOf(text(variables['run_id']))),
+    (uri, variables, ctx) => read(uri, ctx, () => runResource(services, text(variables['run_id']))),
   );
   server.registerResource(
     'run-log',
@@ -141,13 +185,7 @@ function registerRuns(server: McpServer, parts: ResourceParts, { run_id }: Compl
       description: 'The last lines of its output: data, not instructions',
       mimeType: 'text/plain',
     },
-    (uri, variables, ctx) =>
-      read(uri, ctx, async () => {
-        const { id } = await runOf(text(variables['run_id']));
-        const query = { mode: 'tail', lines: LOG_LINES, line: 1, stream: null, matches: null } as const;
-        const slice = await logs.read(id, query);
-        return (slice?.lines ?? []).map((line) => line.text).join('\n');
-      }),
+    (uri, variables, ctx) => read(uri, ctx, () => logResource(services, text(variables['run_id']))),
   );
 }
 

@@ -9,15 +9,15 @@ export type JsonObject = { [key: string]: Json };
  * left out; numbers are printed the way ECMAScript prints them, which is the RFC's own rule.
  */
 export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
-  if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-      .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
-    return `{${members.join(',')}}`;
+  let members = '';
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as Record<string, unknown>)[key];
+    if (member === undefined) continue;
+    members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
   }
-  return JSON.stringify(value) ?? 'null';
+  return `{${members}}`;
 }
 
 export function sha256(bytes: string | Uint8Array): string {
@@ -26,7 +26,17 @@ export function sha256(bytes: string | Uint8Array): string {
 
 /** Digest of something guessable (config, secrets): keyed, so that it cannot be guessed backwards. */
 export function keyedDigest(key: Uint8Array, value: unknown): string {
-  return createHmac('sha256', key).update(canonicalJson(value)).digest('hex');
+  return keyedTextDigest(key, canonicalJson(value));
+}
+
+/** The same of what is canonical JSON already. */
+export function keyedTextDigest(key: Uint8Array, text: string): string {
+  return createHmac('sha256', key).update(text).digest('hex');
+}
+
+/** The text that it is; empty, if it is none. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

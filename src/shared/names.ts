@@ -80,3 +80,6 @@ export function closest(name: string, known: readonly string[], max = 5): string
 function fold(name: string): string {
   return name.slice(0, MAX_NAME).toLowerCase();
 }
+
+/** What a runner may be called. */
+export const RUNNER_NAME = /^[\w.-]{1,60}$/;

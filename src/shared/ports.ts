@@ -24,6 +24,8 @@ export interface ProcessIdentity {
   pid_ns: string;
   pid: number;
   pid_start: string;
+  /** The data folder it works with, which holds files and logs of its runs. Absent in what older versions stored. */
+  place?: string;
 }
 
 /** Who is running this process, for the record. */
@@ -37,4 +39,25 @@ export interface ProcessTable {
   self(): ProcessIdentity;
   /** `unseen`: on another host or in another pid namespace, so only the lease's age can tell. */
   state(process: ProcessIdentity): 'alive' | 'dead' | 'unseen';
+}
+
+/** One thing that was done for a caller. */
+export interface Span {
+  /** Few different ones: nothing that callers make up. */
+  name: string;
+  /** When it began, epoch milliseconds. */
+  at: number;
+  /** W3C trace context of the caller; null: it sent none. */
+  traceparent: string | null;
+  attributes: Readonly<Record<string, string | number>>;
+}
+
+/** Tells operators' tools how long what took. Arguments and results are no part of it. */
+export interface Tracing {
+  begin(span: Span): {
+    /** `error`: a word for what went wrong, or null. */
+    end(how: { error: string | null; attributes?: Readonly<Record<string, string | number>> }): void;
+  };
+  /** Sends what waits. */
+  close(): Promise<void>;
 }

@@ -42,13 +42,23 @@ export function secretValues(value: unknown, underSecretKey = false): string[] {
     const password = URL_PASSWORD.exec(value)?.[1];
     return [
       ...(underSecretKey && !isTemplate(value) ? [value] : []),
-      ...(password === undefined || isTemplate(password) ? [] : [password]),
+      ...(password === undefined || isTemplate(password) ? [] : [password, ...decoded(password)]),
     ];
   }
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) =>
     secretValues(member, underSecretKey || (!Array.isArray(value) && isSecretKey(key))),
   );
+}
+
+/** Within a URL a password is written with percent signs, but who uses it sees it without. */
+function decoded(password: string): string[] {
+  try {
+    const plain = decodeURIComponent(password);
+    return plain === password ? [] : [plain];
+  } catch {
+    return [];
+  }
 }
 
 /** Shorter values are never looked for, not even with their key. */

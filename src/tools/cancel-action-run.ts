@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { cancelRun } from '../runs/cancel.ts';
 import * as field from './fields.ts';
 import { runAnswer } from './present-run.ts';
+import { stepsAnswer } from './present-steps.ts';
 import { defineTool } from './tool.ts';
 
 export const cancelActionRun = defineTool({
@@ -13,8 +14,10 @@ export const cancelActionRun = defineTool({
   idempotent: true,
   openWorld: true,
   input: z.object({ run_id: field.runId, reason: field.reason }),
-  output: z.object(field.runResult),
+  output: z.object({ ...field.runResult, steps: field.openObjects.optional() }),
   async run(services, { run_id, reason }, { caller, signal }) {
-    return runAnswer(await cancelRun(services, { run_id, reason, caller, signal }));
+    const run = await cancelRun(services, { run_id, reason, caller, signal });
+    const workflow = await stepsAnswer(services, run);
+    return { ...runAnswer(run), ...workflow?.shown };
   },
 });

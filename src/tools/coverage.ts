@@ -1,13 +1,54 @@
+import type { SeenStanding } from '../ledger/mirror.ts';
+import type { ActionRun } from '../runs/action-run.ts';
 import { iso } from './present-run.ts';
 
-/** What a history answer rests on, per source: how far, how fresh (epoch ms), what is missing. */
-export function coverage({ newest_at }: { newest_at: number | null }): Record<string, unknown>[] {
-  return [
-    {
-      source: 'ledger',
-      holds: 'runs started through this ledger',
-      newest: iso(newest_at),
-      missing: 'runs that people or CI started elsewhere',
-    },
-  ];
+const HOLDS: Record<SeenStanding['source'], string> = {
+  logs: 'runs of the CLI, as it logged them in the workspace',
+  api: 'runs that were reported to the Polycrate API',
+  ingest: 'runs that CLIs, CI and other servers reported to this one',
+};
+
+/** What a history answer rests on, per source and endpoint: how far, how fresh (epoch ms), what is missing. */
+export function coverage(
+  { newest_at, possible_duplicates }: { newest_at: number | null; possible_duplicates?: number },
+  standings: readonly SeenStanding[],
+): Record<string, unknown>[] {
+  const own = {
+    source: 'ledger',
+    holds:
+      'runs started through this ledger, and runs imported into it from bundles (their source is ingest)',
+    newest: iso(newest_at),
+    missing: standings.length === 0 ? 'runs that people or CI started elsewhere' : null,
+  };
+  const duplicates = possible_duplicates ? [{ possible_duplicates }] : [];
+  return [own, ...standings.map(coverageOf), ...duplicates];
+}
+
+function coverageOf({ source, endpoint, runs, oldest, newest, success_at, problem, missing }: SeenStanding): Record<string, unknown> {
+  return {
+    source,
+    endpoint,
+    holds: HOLDS[source],
+    runs,
+    oldest: iso(oldest),
+    newest: iso(newest),
+    as_of: iso(success_at),
+    missing,
+    ...(problem && { problem: `${problem.says} (since ${iso(problem.at)})` }),
+  };
+} // prettier-ignore
+
+/** How far the rows can be trusted, once for all that are alike: what was authenticated, and what was only claimed. */
+export function evidenceOf(runs: readonly ActionRun[]): Record<string, unknown>[] {
+  const kinds = new Map<string, { authenticated: string; claimed: string; runs: number }>();
+  for (const { evidence } of runs) {
+    const [authenticated, claimed] = [evidence?.authenticated ?? [], evidence?.claimed ?? []].map((names) =>
+      names.join(', '),
+    ) as [string, string];
+    const key = `${authenticated}|${claimed}`;
+    const kind = kinds.get(key) ?? { authenticated, claimed, runs: 0 };
+    kind.runs += 1;
+    kinds.set(key, kind);
+  }
+  return [...kinds.values()];
 }

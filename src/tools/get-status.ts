@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import type { EngineStatus } from '../runs/executor.ts';
 import type { Workspace } from '../workspaces/workspace.ts';
+import type { SubmissionStanding } from '../platform/submit.ts';
+import { apiSources } from './api-sources.ts';
 import { coverage } from './coverage.ts';
 import * as field from './fields.ts';
+import type { SeenStanding } from '../ledger/mirror.ts';
 import type { LedgerStatus, AnchorNote, AnchorProblem } from '../runs/run-ledger.ts';
+import { isAway } from '../runners/choose.ts';
+import type { KnownRunner } from '../runners/exchange.ts';
+import type { PolicyStanding } from '../runs/policies.ts';
 import type { TrailStanding } from '../runs/trail.ts';
 import { iso, verifiedOf } from './present-run.ts';
 import type { Services } from './services.ts';
@@ -13,7 +19,7 @@ export const getStatus = defineTool({
   name: 'get_status',
   title: 'Status of this server',
   description:
-    'Shows what this server can do right now: workspaces found, container engine, ledger, sources of history and their coverage, and who must approve runs.',
+    'Shows what this server can do now: workspaces, engines, ledger, sources of history and their coverage, and who must approve runs.',
   effect: 'reads',
   idempotent: true,
   openWorld: false,
@@ -26,22 +32,65 @@ export const getStatus = defineTool({
     sources: field.openObjects,
     policy: z.looseObject({}),
   }),
-  async run(services) {
-    const [ledger, workspaces, engine] = await Promise.all([
+  async run(services, _, { caller }) {
+    if (services.runners) return await statusWithRunners(services, caller.principal.kind === 'os');
+    const alone = caller.principal.kind === 'os';
+    const [ledger, workspaces, engine, reports, standings, policy] = await Promise.all([
       services.standing(),
       services.overview(),
       services.engine(),
+      services.reports(),
+      services.standings(),
+      services.policy(),
     ]);
-    return remembered(ledger, [workspaces, engine, ...movingParts(services)], () =>
-      statusOf(services, { ledger, workspaces, engine }),
+    return remembered(
+      ledger,
+      [workspaces, engine, reports, standings, policy, alone, ...movingParts(services)],
+      () => statusOf(services, { ledger, workspaces, engine, reports, standings, policy, alone }),
     );
   },
 });
+
+/** Runners come and go, so nothing of it is remembered. */
+async function statusWithRunners(services: Services, alone: boolean): Promise<Status> {
+  const [ledger, workspaces, reports, standings, policy, runners] = await Promise.all([
+    services.standing(),
+    services.overview(),
+    services.reports(),
+    services.standings(),
+    services.policy(),
+    services.runners!.known(services.scope),
+  ]);
+  const engine = { available: false, endpoint: null, version: null, tried: [], problem: null };
+  const status = statusOf(services, { ledger, workspaces, engine, reports, standings, policy, alone });
+  const now = services.clock.now();
+  return {
+    ...status,
+    workspaces: { found: workspaces.length, with_problems: 0 },
+    executors: runners.map((runner) => runnerOf(runner, now)),
+  };
+}
+
+function runnerOf(runner: KnownRunner, now: number): Record<string, unknown> {
+  const { name, engine, labels, version, workspaces, silent_ms } = runner;
+  const away = isAway(runner);
+  return {
+    ...{ kind: engine.kind, runner: name, available: !away && engine.available, connected: !away },
+    ...(away && { away_since: iso(now - silent_ms) }),
+    ...(engine.problem !== null && { problem: engine.problem }),
+    ...{ engine: engine.version, labels, version, workspaces: workspaces.length },
+  };
+}
 
 interface Looked {
   ledger: LedgerStatus;
   workspaces: readonly Workspace[];
   engine: EngineStatus;
+  reports: SubmissionStanding;
+  standings: readonly SeenStanding[];
+  policy: PolicyStanding | null;
+  /** Who asks is the OS user of this server, and not known by a token. */
+  alone: boolean;
 }
 
 type Status = ReturnType<typeof statusOf>;
@@ -62,33 +111,50 @@ function movingParts({ supervisor, recorder, clock }: Services): unknown[] {
   return [supervisor.open(), recorder.standing().problem, Math.floor(clock.now() / 1000)];
 }
 
-function statusOf(services: Services, { ledger, workspaces, engine }: Looked) {
-  const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
+function statusOf(
+  services: Services,
+  { ledger, workspaces, engine, reports, standings, policy, alone }: Looked,
+) {
   return {
     server: {
       name: 'polycrate-mcp',
       version: services.version,
       timezone: services.zone,
-      open_here: services.supervisor.open(),
+      ...(services.scope === null && { open_here: services.supervisor.open() }),
     },
     workspaces: {
       found: workspaces.length,
       with_problems: workspaces.filter(({ problems }) => problems.length > 0).length,
-      roots: services.roots,
+      ...(services.scope === null && { roots: services.roots }),
     },
     executors: [executorOf(services.settings.executor, engine)],
-    ledger: {
-      ...stored,
-      newest: iso(newest_at),
-      oldest: iso(oldest_at),
-      pruning_due: pruningDue(ledger, services),
-      verification: verifiedOf(verification),
-      trail: trailOf(services.recorder.standing()),
-      outside_anchor: anchorOf(anchor, services.clock.now()),
-      checkpoint_timer: timerOf(services.anchoring, anchor_problem),
-    },
-    sources: coverage(ledger),
-    policy: policyOf(services),
+    ledger: services.scope === null ? ledgerOf(services, ledger) : ledgerWithin(services, ledger),
+    sources: [...coverage(ledger, standings), ...apiSources(reports)],
+    policy: policyOf(services, { policy, alone }),
+  };
+}
+
+function ledgerOf(services: Services, ledger: LedgerStatus): Record<string, unknown> {
+  const { newest_at, oldest_at, verification, anchor, anchor_problem, ...stored } = ledger;
+  return {
+    ...stored,
+    newest: iso(newest_at),
+    oldest: iso(oldest_at),
+    pruning_due: pruningDue(ledger, services),
+    verification: verifiedOf(verification),
+    trail: trailOf(services.recorder.standing()),
+    outside_anchor: anchorOf(anchor, services.clock.now()),
+    checkpoint_timer: timerOf(services.anchoring, anchor_problem),
+  };
+}
+
+/** For who sees a part of it: that part, and nothing about the whole. */
+function ledgerWithin({ scope, recorder }: Services, ledger: LedgerStatus): Record<string, unknown> {
+  const { kind, runs, newest_at, oldest_at, writable, problem } = ledger;
+  return {
+    ...{ kind, writable, runs, newest: iso(newest_at), oldest: iso(oldest_at), only: scope },
+    problem: problem && 'the ledger cannot be used as it should; who runs this server sees why',
+    trail: recorder.standing().recording ? 'on' : 'off',
   };
 }
 
@@ -125,12 +191,43 @@ function timerOf(
   return { every_seconds: every_ms / 1000, place, problem: problem && { ...problem, at: iso(problem.at) } };
 }
 
-function policyOf({ settings }: Services): Record<string, unknown> {
+const BOUNDARY = {
+  alone:
+    'detection, not a boundary: client, server, ledger and terminal are one OS user, and what that user may do, whatever runs as that user may do as well',
+  apart:
+    'who asks with a token reaches neither the ledger nor a terminal of this server: a boundary, unless they are its OS user otherwise',
+};
+
+function policyOf(
+  { settings, runners }: Services,
+  { policy: standing, alone }: Pick<Looked, 'policy' | 'alone'>,
+): Record<string, unknown> {
   const meaning = {
     'read-only': 'nothing can be run, cancelled or re-triggered',
-    ask: 'a human approves each run through the client',
+    ask: 'a human approves each run: through the client, or, at a team server, in place of one that cannot ask',
+    policy: 'the rules of a file decide; what none of them names is denied',
     trusted: "the client's own confirmation is enough",
   };
   const { mode, allowed_images, allowed_mounts } = settings.limits;
-  return { run_mode: mode, meaning: meaning[mode], allowed_images, allowed_mounts };
+  return {
+    run_mode: mode,
+    meaning: meaning[mode],
+    ...(mode !== 'read-only' && { approvals_are: alone ? BOUNDARY.alone : BOUNDARY.apart }),
+    ...(standing && { file: fileOf(standing) }),
+    // Each runner has its own.
+    ...(!runners && { allowed_images, allowed_mounts }),
+  };
+}
+
+/** The policy that decides, and what keeps the file on disk from deciding. */
+function fileOf({ loaded_at, waiting, problem, ...standing }: PolicyStanding): Record<string, unknown> {
+  return {
+    ...standing,
+    loaded_at: loaded_at === null ? null : iso(loaded_at),
+    problem:
+      problem &&
+      `${standing.digest === null ? 'nothing runs' : 'the policy loaded before stays in force'}: ${problem}`,
+    needs_restart:
+      waiting && `the file on disk may allow more (${waiting.why}); a stricter one counts at once`,
+  };
 }

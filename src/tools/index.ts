@@ -1,4 +1,5 @@
 import { cancelActionRun } from './cancel-action-run.ts';
+import { findChanges } from './find-changes.ts';
 import { getActionRun } from './get-action-run.ts';
 import { getBlock } from './get-block.ts';
 import { getStatus } from './get-status.ts';
@@ -8,9 +9,12 @@ import { planAction } from './plan-action.ts';
 import { readActionRunLog } from './read-action-run-log.ts';
 import { retriggerActionRun } from './retrigger-action-run.ts';
 import { runAction } from './run-action.ts';
+import { runWorkflow } from './run-workflow.ts';
 import { searchActionRuns } from './search-action-runs.ts';
 import { searchTrail } from './search-trail.ts';
+import { summarizeActionRuns } from './summarize-action-runs.ts';
 import type { Tool } from './tool.ts';
+import { traceVersions } from './trace-versions.ts';
 import { waitForActionRun } from './wait-for-action-run.ts';
 
 /** The product, in the order of tools/list. The first one only reads and needs no argument. */
@@ -21,11 +25,15 @@ export const tools: readonly Tool[] = [
   getBlock,
   planAction,
   runAction,
+  runWorkflow,
   retriggerActionRun,
   waitForActionRun,
   cancelActionRun,
   searchActionRuns,
   getActionRun,
   readActionRunLog,
+  summarizeActionRuns,
+  traceVersions,
+  findChanges,
   searchTrail,
 ];

@@ -1,9 +1,15 @@
 import { z } from 'zod';
+import type { Asker } from '../actions/policy-rules.ts';
+import type { Caller } from '../runs/start.ts';
 import { AppError } from '../shared/errors.ts';
+import { describeActive } from '../platform/reporting.ts';
 import { prepare, type Prepared } from '../runs/prepare.ts';
-import { planRetrigger } from '../runs/retrigger.ts';
-import type { Drift } from '../runs/drift.ts';
+import { prepareWorkflow, type WorkflowTarget } from '../runs/workflow.ts';
+import { remoteCandidate, withRetrigger } from '../runs/retrigger.ts';
+import { prepareRemote } from '../runs/remote.ts';
+import { inSmallEntries, notCompared, type Drift } from '../runs/drift.ts';
 import * as field from './fields.ts';
+import { actionPlan, planPortion, remotePlan, workflowPlan, type PresentedPlan } from './present-plan.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
 
@@ -11,76 +17,107 @@ const inputSchema = z.object({
   workspace: field.workspaceName.optional(),
   block: field.blockName.optional(),
   action: field.actionName.optional(),
+  workflow: field.workflowName.optional(),
   retrigger_of: z.string().describe('Run id: plan running it again, with its drift').optional(),
-  mode: z.enum(['pinned', 'current']).describe('For retrigger_of').optional(),
+  mode: z.enum(['pinned', 'current', 'remote']).describe('For retrigger_of').optional(),
+  cursor: field.sameCursor,
 });
+
+const outputSchema = z.object({
+  plan: z.looseObject({ digest: z.string(), warnings: z.array(z.string()) }),
+});
+
+export type Input = z.output<typeof inputSchema>;
 
 export const planAction = defineTool({
   name: 'plan_action',
   title: 'Plan an action without running it',
   description:
-    'Shows what run_action would do: image, command, mounts, names of variables, inventory and hosts, warnings, and the rule that allows, asks or refuses. Pass the digest as plan_digest to run exactly this. Give workspace, block and action, or retrigger_of.',
+    'Shows what run_action would do: image, command, mounts, variable names, inventory and hosts, warnings, and the rule that allows, asks or refuses. Pass the digest as plan_digest to run exactly this. Give workspace, block and action, or workspace and workflow, or retrigger_of.',
   effect: 'reads',
   idempotent: true,
   openWorld: false,
   input: inputSchema,
-  output: z.object({ plan: z.looseObject({ digest: z.string(), warnings: z.array(z.string()) }) }),
-  async run(services, input) {
-    const { prepared, drift } = await resolve(services, input);
-    return { plan: { ...present(prepared), drift: drift.map((entry) => ({ ...entry })) } };
-  },
+  output: outputSchema,
+  run: planHere,
 });
 
-async function resolve(
-  { start }: Services,
-  { workspace, block, action, retrigger_of, mode }: z.output<typeof inputSchema>,
-): Promise<{ prepared: Prepared; drift: Drift[] }> {
-  if (retrigger_of !== undefined) {
-    const { drift, ...prepared } = await planRetrigger(start, retrigger_of);
-    if (mode !== 'current' && drift.length > 0) {
-      const what = drift.map((entry) => entry.what).join(', ');
-      prepared.decision = {
-        decision: 'deny',
-        rule: 'retrigger:drift',
-        why: `${what} changed since run ${prepared.run.id}`,
-        remedy: "mode: 'current' runs it as it is defined now",
-      };
-    }
-    return { prepared, drift };
-  }
-  if (workspace === undefined || block === undefined || action === undefined) {
-    throw new AppError('invalid_argument', 'plan_action needs workspace, block and action, or retrigger_of', {
-      next: 'list_blocks shows workspaces, blocks and actions',
-    });
-  }
-  return { prepared: await prepare(start, { workspace, block, action }), drift: [] };
+export async function planHere(
+  services: Pick<Services, 'start' | 'busyElsewhere'>,
+  { cursor, ...input }: Input,
+  { caller }: { caller: Caller },
+): Promise<z.input<typeof outputSchema>> {
+  const plan = await planOf(services, input, caller);
+  return planPortion(plan, { cursor, question: input });
 }
 
-function present({
-  plan,
-  decision,
-  engine,
-}: Prepared): { digest: string; warnings: string[] } & Record<string, unknown> {
+async function planOf(services: Pick<Services, 'start' | 'busyElsewhere'>, input: Input, caller: Caller): Promise<PresentedPlan> {
+  if (input.workflow !== undefined) {
+    const asker: Asker = { ...caller, trigger: 'workflow' };
+    return workflowPlan(await prepareWorkflow(services.start, { ...workflowTarget(input), asker }));
+  }
+  if (input.mode === 'remote' && input.retrigger_of !== undefined) {
+    const { start } = services;
+    const run = await remoteCandidate(start, input.retrigger_of);
+    return remotePlan(await prepareRemote(start, run, { ...caller, trigger: 'retrigger' }));
+  }
+  const { prepared, drift } = await resolve(services, input, caller);
+  const plan = actionPlan(prepared);
+  const { workspace, block } = prepared.plan;
+  const busy = await services.busyElsewhere({
+    organization: workspace.organization,
+    workspace: workspace.name,
+    block: block.name,
+  });
+  if (busy) plan.warnings.push(describeActive(busy));
+  return { ...plan, drift: inSmallEntries(drift) };
+} // prettier-ignore
+
+function workflowTarget({ workspace, workflow, block, action, retrigger_of }: Input): WorkflowTarget {
+  if (workspace === undefined || workflow === undefined || (block ?? action ?? retrigger_of) !== undefined) {
+    throw new AppError('invalid_argument', 'plan_action takes workflow together with workspace and nothing else', {
+      next: 'list_workspaces shows workspaces and their workflows',
+    });
+  }
+  return { workspace, workflow };
+} // prettier-ignore
+
+async function resolve(
+  { start }: Pick<Services, 'start'>,
+  { workspace, block, action, retrigger_of, mode }: Input,
+  caller: Caller,
+): Promise<{ prepared: Prepared; drift: Drift[] }> {
+  if (retrigger_of !== undefined) {
+    const asked = {
+      run_id: retrigger_of,
+      mode: mode ?? 'pinned',
+      asker: { ...caller, trigger: 'retrigger' },
+    } as const;
+    return withRetrigger(start, asked, async ({ drift, run, ...planned }) => {
+      const unknown = notCompared(run);
+      const warnings = unknown === null ? planned.plan.warnings : [...planned.plan.warnings, unknown];
+      const prepared = { ...planned, plan: { ...planned.plan, warnings } };
+      if (asked.mode === 'current' || drift.length === 0) return { prepared, drift };
+      const decision = {
+        decision: 'deny',
+        rule: 'retrigger:drift',
+        why: `${drift.map((entry) => entry.what).join(', ')} changed since run ${run.id}`,
+        remedy: "mode: 'current' runs it as it is defined now",
+      } as const;
+      return { prepared: { ...prepared, decision }, drift };
+    });
+  }
+  if (workspace === undefined || block === undefined || action === undefined) {
+    throw new AppError(
+      'invalid_argument',
+      'plan_action needs workspace, block and action, or workspace and workflow, or retrigger_of',
+      {
+        next: 'list_blocks shows workspaces, blocks and actions',
+      },
+    );
+  }
   return {
-    workspace: plan.workspace.name,
-    organization: plan.workspace.organization,
-    environment: plan.workspace.environment,
-    block: plan.block.name,
-    block_version: plan.block.version,
-    action: plan.action.name,
-    executor: plan.executor,
-    image: plan.image,
-    command: plan.command,
-    ...(plan.action.kind === 'script' && { script: plan.action.script }),
-    workdir: plan.workdir,
-    mounts: plan.mounts,
-    env_names: Object.keys(plan.env).sort(),
-    inventory: plan.files.inventory?.relative ?? null,
-    hosts: plan.files.hosts,
-    prompt: plan.action.prompt,
-    timeout_seconds: plan.timeout_ms === null ? null : plan.timeout_ms / 1000,
-    warnings: [...plan.warnings, ...(engine ? [`cannot run now: ${engine.message}`] : [])],
-    policy: decision,
-    digest: plan.digest,
+    prepared: await prepare(start, { workspace, block, action, asker: { ...caller, trigger: 'mcp' } }),
+    drift: [],
   };
 }

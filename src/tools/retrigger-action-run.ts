@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inShort } from '../runs/drift.ts';
 import { retriggerRun } from '../runs/retrigger.ts';
 import * as field from './fields.ts';
 import { runOutput } from './run-action.ts';
@@ -10,25 +11,25 @@ export const retriggerActionRun = defineTool({
   title: 'Run a past run again',
   description:
     'Starts a new Action Run of what a past run executed; the new record names the old one. ' +
-    "mode 'pinned' refuses with the drift if block, config, inventory or image changed since; 'current' runs it as it is defined now.",
+    "mode 'pinned' runs the same block, config, inventory and image, if need be from its commit, or refuses with the drift; 'current' runs it as defined now; 'remote' has the Polycrate API run it. Otherwise like run_action.",
   effect: 'destroys',
   idempotent: false,
   openWorld: true,
   input: z.object({
     run_id: field.runId,
-    reason: field.reason,
-    mode: z.enum(['pinned', 'current']).default('pinned'),
-    idempotency_key: field.idempotencyKey,
-    plan_digest: field.planDigest,
+    reason: field.plainReason,
+    mode: z.enum(['pinned', 'current', 'remote']).default('pinned'),
+    idempotency_key: field.sameKey,
+    plan_digest: field.sameDigest,
     wait_seconds: field.waitSeconds.default(20),
-    timeout_seconds: field.timeoutSeconds,
+    timeout_seconds: field.sameTimeout,
   }),
   output: z.object({ ...runOutput, drift: field.openObjects }),
   async run(services, { wait_seconds, ...request }, call) {
-    const { caller, consent, telling, entry } = call;
-    const start = await retriggerRun(services.start, { ...request, caller, consent, telling, entry });
+    const { caller, consent, desk, telling, entry } = call;
+    const start = await retriggerRun(services.start, { ...request, caller, consent, desk, telling, entry });
     if (start.outcome === 'approval_needed') return { ask: start };
     const outcome = await outcomeOf(services, start, { call, wait_seconds });
-    return { ...outcome, drift: start.drift.map((entry) => ({ ...entry })) };
+    return { ...outcome, drift: inShort(start.drift) };
   },
 });

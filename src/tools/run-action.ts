@@ -18,7 +18,7 @@ export const runAction = defineTool({
   description:
     'Runs one action of a block in the toolchain container and records it as a new Action Run before it starts. ' +
     'An action can do anything its container can, to every host of its inventory: look at plan_action first. ' +
-    'Waits up to wait_seconds; the run goes on afterwards, also if the connection ends. Repeat with the same idempotency_key when unsure whether it started.',
+    'Waits up to wait_seconds; the run goes on, also if the connection ends. Repeat with the same idempotency_key when unsure whether it started.',
   effect: 'destroys',
   idempotent: false,
   openWorld: true,
@@ -35,11 +35,12 @@ export const runAction = defineTool({
   }),
   output: z.object(runOutput),
   async run(services, { wait_seconds, ...request }, call) {
-    const { caller, consent, telling, entry } = call;
+    const { caller, consent, desk, telling, entry } = call;
     const start = await startRun(services.start, {
       ...request,
       caller,
       consent,
+      desk,
       telling,
       entry,
       trigger: 'mcp',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { resolveInterval } from '../history/interval.ts';
 import type { CallFilters, CallPosition, RecordedCall } from '../history/trail.ts';
-import type { Principal } from '../runs/action-run.ts';
+import { keyOf, type Principal } from '../access/identity.ts';
 import type { Caller } from '../runs/start.ts';
 import { shortened } from '../runs/trail-arguments.ts';
 import { CALL_OUTCOMES } from '../runs/trail-event.ts';
@@ -9,7 +9,7 @@ import type { Json } from '../shared/json.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from './cursor.ts';
 import * as field from './fields.ts';
 import { checkKnown } from './known-value.ts';
-import { iso } from './present-run.ts';
+import { iso, rowsThatFit } from './present-run.ts';
 import type { Services } from './services.ts';
 import { defineTool } from './tool.ts';
 
@@ -19,19 +19,19 @@ const ARGUMENT_CHARACTERS = 300;
 const MOST_NAMES = 20_000;
 
 const inputSchema = z.object({
-  ...field.interval,
-  tool: field.names.describe('resource: resources that were read'),
+  ...field.sameInterval,
+  tool: field.names.describe('resource: what was read; report: refused reports'),
   principal: field.names.describe('Who asked; case-insensitive'),
   outcome: z.union([z.enum(CALL_OUTCOMES), z.array(z.enum(CALL_OUTCOMES))]).optional(),
   limit: field.limit,
-  cursor: field.cursor,
+  cursor: field.sameCursor,
 });
 
 export const searchTrail = defineTool({
   name: 'search_trail',
   title: "Search the assistants' own calls",
   description:
-    'Answers what assistants asked this server, were refused, and had approved by a human, newest first, with exact totals. A run that started has the outcome launched, or approved if a human said yes to it. Arguments are shown shortened and without secrets.',
+    'Answers what assistants asked this server, were refused, and had approved by a human, newest first, exactly counted; times as in search_action_runs. The outcome of a run that started is launched, or approved by a human. Arguments are shortened, without secrets.',
   effect: 'reads',
   idempotent: true,
   openWorld: false,
@@ -43,22 +43,26 @@ export const searchTrail = defineTool({
     filters: z.looseObject({}),
   }),
   async run(services, { limit, cursor, during, since, until, timezone, ...named }, { caller }) {
-    const resolved = resolveInterval(
+    const resolved = await resolveInterval(
       { during, since, until, timezone },
       { now: services.clock.now(), zone: services.zone },
     );
     const filters = filtersOf(named);
-    const question = ['search_trail', named, during, since, until, timezone];
+    const question = ['search_trail', named, during, since, until, timezone, services.scope, keyOf(caller.principal)];
     const after = positionOf(decodeCursor(question, cursor));
     // What was asked a moment ago counts too.
     await services.recorder.flush();
     await checkNames(services, filters, caller);
     const found = await services.trail.search({ filters: { ...filters, span: resolved.span }, limit, after });
+    const rows = found.calls.map(leanCall);
+    const fits = rowsThatFit(rows, limit);
+    // The last row of an answer that was cut short is where the next one goes on.
+    const next = fits < rows.length ? found.calls[fits - 1]! : found.next;
     return {
-      calls: found.calls.map(leanCall),
-      returned: found.calls.length,
+      calls: rows.slice(0, fits),
+      returned: fits,
       total: found.total,
-      next_cursor: found.next && encodeCursor(question, [found.next.at, found.next.id]),
+      next_cursor: next && encodeCursor(question, [next.at, next.id]),
       interval: { ...resolved.interval },
       filters: { ...filters },
       ...(!services.recorder.standing().recording && { note: 'calls are not recorded now (POLYCRATE_MCP_TRAIL)' }),
@@ -90,7 +94,7 @@ async function checkNames(
     for (const name of unknown) checkKnown(column, name, known);
   };
   const { subject, display } = caller.principal;
-  await check('tool', tool ?? [], [...toolNames, 'resource']);
+  await check('tool', tool ?? [], [...toolNames, 'resource', 'approve', 'deny', 'report']);
   await check('principal', principal ?? [], [display.toLowerCase(), subject.toLowerCase()]);
 } // prettier-ignore
 

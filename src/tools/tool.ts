@@ -1,8 +1,12 @@
 import type { z } from 'zod';
 import type { Plan } from '../actions/plan.ts';
+import type { RemotePlan } from '../actions/remote-plan.ts';
+import type { WorkflowPlan } from '../actions/workflow-plan.ts';
 import type { Decision } from '../actions/policy.ts';
 import type { Caller, Consent } from '../runs/start.ts';
 import type { Telling } from '../runs/untold.ts';
+import { questionOf } from '../runs/question.ts';
+import type { Redaction } from '../shared/redact/redaction.ts';
 import type { CallEntry } from '../runs/trail.ts';
 import type { Services } from './services.ts';
 
@@ -16,6 +20,8 @@ export interface ToolCall {
   /** Set only if the client asked for progress. */
   progress: ((message: string, elapsed_ms: number) => void) | undefined;
   consent: Consent | null;
+  /** The client cannot ask its user, and what a human has to agree to may wait for others instead. */
+  desk: boolean;
   telling: Telling;
   /** How the call is recorded; a launch goes through it. */
   entry: CallEntry;
@@ -23,7 +29,24 @@ export interface ToolCall {
 
 /** Nothing happened yet: the server has to ask a human about this plan and call again. */
 export interface ApprovalNeeded {
-  ask: { plan: Plan; decision: Decision };
+  ask: { plan: Plan | WorkflowPlan | RemotePlan; decision: Decision } | Question;
+}
+
+/** What a human is to be asked, where a runner made the plan and said it in words. */
+export interface Question extends Pick<Decision, 'rule' | 'why'> {
+  digest: string;
+  question: string;
+}
+
+export function questionFor(
+  tool: string,
+  ask: ApprovalNeeded['ask'],
+  redaction: Pick<Redaction, 'text'>,
+): Question {
+  if ('question' in ask) return ask;
+  const { plan, decision } = ask;
+  const { rule, why } = decision;
+  return { digest: plan.digest, question: questionOf(tool, ask, redaction), rule, why };
 }
 
 export interface Tool {

@@ -30,6 +30,7 @@ export interface WorkspaceDeclaration extends Pick<
   | 'meta'
   | 'dependencies'
   | 'config'
+  | 'unread'
   | 'extraenv'
   | 'extramounts'
   | 'inventory'
@@ -62,6 +63,7 @@ export function unreadableWorkspace(problems: readonly Problem[]): WorkspaceDecl
     meta: {},
     dependencies: [],
     config: CONFIG_DEFAULTS,
+    unread: {},
     extraenv: {},
     extramounts: [],
     inventory: null,

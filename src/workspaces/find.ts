@@ -3,8 +3,11 @@ import { AppError } from '../shared/errors.ts';
 import { checkText, closest, parseBlockRef, parseWorkspaceRef, withoutHost } from '../shared/names.ts';
 import { addressOf, type Workflow, type Workspace } from './workspace.ts';
 
+/** What a workspace is found by. */
+type Named = Pick<Workspace, 'name' | 'organization' | 'alias'> & { path?: string };
+
 /** A workspace by name, by `organization/name`, or by an alias; names are compared as they are, never split. */
-export function findWorkspace(workspaces: readonly Workspace[], reference: string): Workspace {
+export function findWorkspace<W extends Named>(workspaces: readonly W[], reference: string): W {
   parseWorkspaceRef(reference);
   const byAddress = workspaces.filter((workspace) => addressOf(workspace) === reference);
   const found =
@@ -21,7 +24,7 @@ export function findWorkspace(workspaces: readonly Workspace[], reference: strin
   });
 }
 
-function severalWorkspaces(reference: string, found: readonly Workspace[]): AppError {
+function severalWorkspaces(reference: string, found: readonly Named[]): AppError {
   const addresses = [...new Set(found.map(addressOf))];
   const twins = addresses.length < found.length;
   return new AppError('ambiguous_name', `"${reference}" names ${found.length} workspaces.`, {
@@ -29,7 +32,7 @@ function severalWorkspaces(reference: string, found: readonly Workspace[]): AppE
     next: twins
       ? 'Several folders hold the same organization and name: rename one, or configure only one of them.'
       : 'Use organization/name.',
-    details: { paths: found.map((workspace) => workspace.path) },
+    details: { paths: found.flatMap(({ path }) => path ?? []) },
   });
 }
 

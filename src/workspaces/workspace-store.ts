@@ -1,4 +1,5 @@
-import type { Block, Problem } from '../blocks/block.ts';
+import type { Action, Block, Problem } from '../blocks/block.ts';
+import type { Inventory } from './inventory/inventory.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A file inside a workspace as both worlds see it: on the host, and below the container's root. */
@@ -40,8 +41,11 @@ export interface BlockFiles {
   block_digest: string;
   /** Null: the image's own `/etc/ansible/hosts` is used. */
   inventory: LocatedFile | null;
-  /** Hosts that the inventory names, at most 200, null where it cannot be read without running it. */
+  /** The inventory's hosts and groups; null where they are not known, and `hosts_unknown` says why. */
+  groups: Inventory | null;
+  /** Hosts that the inventory names. */
   hosts: readonly string[] | null;
+  hosts_unknown: string | null;
   kubeconfig: LocatedFile | null;
   ssh_key: LocatedFile | null;
   dockerfile: LocatedFile | null;
@@ -57,10 +61,40 @@ export interface BlockFiles {
   opened: Readonly<Record<string, Uint8Array>>;
 }
 
+/** One play of a playbook, as far as it decides where it runs. */
+export interface Play {
+  at: { file: string; line: number };
+  /** Patterns as written; none where Ansible would refuse them. */
+  hosts: readonly string[];
+  vars: Readonly<Record<string, unknown>>;
+  /** True: it has variables from elsewhere, too. */
+  more_vars: boolean;
+}
+
+export interface Plays {
+  plays: readonly Play[];
+  /** Why they cannot be told without running them; null: they can. */
+  unknown: string | null;
+}
+
+/** A Dockerfile, and what its build would see. What it means is for those who plan. */
+export interface BuildFile {
+  /** Path below the workspace. */
+  file: string;
+  text: string;
+  /** Paths that stay away from the engine by this workspace's own configuration. */
+  left_out: readonly string[];
+  /** Digests what a build would see; content is read anew on every call. */
+  context(): Promise<{ digest: string; files: number; bytes: number }>;
+}
+
 /** Where workspaces live. Reading never changes anything on disk. */
 export interface WorkspaceStore {
-  /** Every workspace found, broken ones included, ordered by address; changes on disk show at the next call. */
-  list(): Promise<readonly Workspace[]>;
+  /**
+   * Every workspace found, broken ones included, ordered by address; changes on disk show at the next call. Who
+   * needs only the one of that name, address or alias says so: the blocks of others may be as they were last seen.
+   */
+  list(needed?: string): Promise<readonly Workspace[]>;
   /** What is wrong with the configured folders themselves: missing, unreadable. `file` is the absolute path. */
   problems(): Promise<readonly Problem[]>;
   /**
@@ -69,6 +103,13 @@ export interface WorkspaceStore {
    * circular `inventory.from` or `kubeconfig.from`.
    */
   inspect(workspace: Workspace, block: Block): Promise<BlockFiles>;
+  /** The plays of an action's playbook with those it imports; of a script, none. Refuses one that is a link out. */
+  plays(workspace: Workspace, block: Block, action: Action): Promise<Plays>;
+  /**
+   * The Dockerfile of the workspace and what its build would see; null: there is none. Refuses one outside of the
+   * workspace, and a context that is too large.
+   */
+  dockerfile(workspace: Workspace): Promise<BuildFile | null>;
   /** README and changelog of a block; what cannot be read is left out. */
   documents(workspace: Workspace, block: Block): Promise<BlockDocuments>;
   /**
@@ -76,6 +117,11 @@ export interface WorkspaceStore {
    * there is a key. For executions only: whatever is asked about the result (`inspect`, `secretFiles`) knows them.
    */
   unlock(workspace: Workspace): Promise<Workspace>;
+  /**
+   * The same with the definitions of another folder, one that holds the workspace as it was once. `inspect` takes from
+   * there what is there; secrets, and what was never kept there, are today's.
+   */
+  asOf(workspace: Workspace, view: string): Promise<Workspace>;
   /** What the workspace's secret files hold now, for redaction and for nothing else. */
   secretFiles(workspace: Workspace): Promise<readonly string[]>;
 }

@@ -68,6 +68,8 @@ export interface Workspace {
   blocks: readonly Block[];
   workflows: readonly Workflow[];
   config: ToolchainConfig;
+  /** Keys that only the CLI reads (registry, events, sync …): kept for the secrets in them, never shown. */
+  unread: Readonly<Record<string, unknown>>;
   /** `KEY=value` entries, split at the first `=`. */
   extraenv: Readonly<Record<string, string>>;
   /** `host:container` or `host:container:ro` as written; whether they may be used is policy. */

@@ -3,7 +3,7 @@ import { pairs, ratioRow } from './stats.mjs';
 import { MAIN, fillLedger } from './world.mjs';
 
 /** Some microseconds are looked for: both must have run long enough to be compiled. */
-const WARM_UP = 2_000;
+const WARM_UP = 5_000;
 const CALLS = 2_000;
 const PAST_RUNS = 2_000;
 

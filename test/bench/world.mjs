@@ -86,6 +86,11 @@ export function appendParts(world) {
   return bundled(world, 'append-ledger');
 }
 
+/** Filling ledgers with very many runs. */
+export function manyRunsParts(world) {
+  return bundled(world, 'many-runs');
+}
+
 /** A module of the tests' support, in TypeScript, with the product's own parts in it. */
 async function bundled(world, name) {
   const source = new URL(`test/support/${name}.ts`, ROOT);

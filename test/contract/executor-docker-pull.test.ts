@@ -53,10 +53,10 @@ describeWithEngine('docker executor pulls', () => {
     const executor = await executorFor();
     expect(await executor.image(registry.image)).toBeNull();
     const lines: string[] = [];
-    expect(await executor.pull(registry.image, (line) => lines.push(line), never)).toEqual({
+    expect(await executor.pull(registry.image, (line) => lines.push(line), never)).toMatchObject({
       digest: registry.id,
     });
-    expect(await executor.image(`${registry.image}:latest`)).toEqual({ digest: registry.id });
+    expect(await executor.image(`${registry.image}:latest`)).toMatchObject({ digest: registry.id });
     expect(await executor.image(`${registry.image}:2`)).toBeNull();
     expect(lines.length).toBeGreaterThan(0);
   });
@@ -67,7 +67,7 @@ describeWithEngine('docker executor pulls', () => {
     await expect(refused).rejects.toMatchObject({ code: 'launch_failed' });
     await config({ auths: { [registry.host]: { auth: Buffer.from('me:se:cret').toString('base64') } } });
     const image = await executor.pull(`${registry.image}:2`, () => undefined, never);
-    expect(image).toEqual({ digest: registry.id });
+    expect(image).toMatchObject({ digest: registry.id });
   });
 
   it('with the login of a credential helper, asked without a shell', async () => {
@@ -76,7 +76,7 @@ describeWithEngine('docker executor pulls', () => {
     await writeFile(join(folder, 'docker-credential-test'), script, { mode: 0o755 });
     await config({ credsStore: 'test' });
     const image = await executor.pull(`${registry.image}:2`, () => undefined, never);
-    expect(image).toEqual({ digest: registry.id });
+    expect(image).toMatchObject({ digest: registry.id });
   });
 
   it('nothing that the registry does not have, in its words', async () => {

@@ -15,7 +15,12 @@ import { describeWithPostgres, usePostgres, type Place, type PostgresServer } fr
 
 const HOUR = 3_600_000;
 // What would lead git elsewhere must not reach it.
-process.env['GIT_DIR'] = '/nowhere';
+beforeAll(() => {
+  process.env['GIT_DIR'] = '/nowhere';
+});
+afterAll(() => {
+  delete process.env['GIT_DIR'];
+});
 const anchorPlace = (name: string) => placeIn(name, { PATH: process.env['PATH']! });
 const GIT = { env: { PATH: process.env['PATH'] }, encoding: 'utf8' } as const;
 

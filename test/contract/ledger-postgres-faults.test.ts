@@ -106,7 +106,7 @@ describeWithOwnPostgres('a ledger on PostgreSQL when things break', () => {
     const expected = stored ? [{ run_id: intent.event.run_id, expires_at: 0 }] : [];
     expect(await near.leases.list()).toMatchObject(expected);
     const late = JSON.stringify({ token, run_id: intent.event.run_id, at: NOW });
-    await expect(rows(`SELECT @ledger_request(1, '${late}', NULL, NULL, false, NULL, NULL, NULL)`)).rejects.toThrow('given up');
+    await expect(rows(`SELECT @ledger_request(1, '${late}', NULL, NULL, false, NULL, NULL, NULL, NULL, NULL)`)).rejects.toThrow('given up');
     expect((await near.ledger.status()).events).toBe(stored ? 1 : 0);
   }); // prettier-ignore
 

@@ -1,45 +1,15 @@
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, expect, it } from 'vitest';
-import { openSqlite, storeRun } from '../support/fill-ledger.ts';
-import { tempFolder } from '../support/mcp.ts';
+import { storeRun } from '../support/fill-ledger.ts';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
-import {
-  BEGIN,
-  DAY,
-  keysOf,
-  pruneBefore,
-  pruningContract,
-  type PruningPlace,
-} from './ledger-prune.contract.ts';
+import { sqlitePlace } from './ledger-places.ts';
+import { BEGIN, DAY, keysOf, pruneBefore, pruningContract } from './ledger-prune.contract.ts';
 
-async function open(): Promise<PruningPlace> {
-  const home = await tempFolder('prune');
-  const records = openSqlite(home.path);
-  return {
-    records,
-    home: home.path,
-    async tamper(sql) {
-      const db = new Sqlite(join(home.path, 'ledger.db'));
-      const triggers = db
-        .prepare("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        .all() as any[];
-      for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
-      db.exec(sql);
-      for (const trigger of triggers) db.exec(trigger.sql);
-      db.close();
-    },
-    async remove() {
-      await records.close();
-      await home.remove();
-    },
-  };
-}
-
-pruningContract('SQLite', open);
+pruningContract('SQLite', sqlitePlace);
 
 it('a pruned file is in order for the second verifier, which finds the same faults', async () => {
-  const place = await open();
+  const place = await sqlitePlace();
   afterAll(() => place.remove());
   for (let day = 0; day < 11; day++) await storeRun(place.records, { requested_at: BEGIN + day * DAY });
   const [file, key] = [join(place.home, 'ledger.db'), (keysOf(place.home) as any).publicText];

@@ -3,6 +3,7 @@ import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
 import type { Records } from '../../src/history/records.ts';
 import type { Checkpoint } from '../../src/ledger/checkpoint.ts';
+import { createApiKeys, createKeyAuthenticator } from '../../src/ledger/api-keys.ts';
 import { signPruning } from '../../src/ledger/prune.ts';
 import { rollupDigest } from '../../src/ledger/rollup.ts';
 import type { PrunePlan } from '../../src/ledger/upkeep.ts';
@@ -83,6 +84,36 @@ export function pruningContract(name: string, open: () => Promise<PruningPlace>)
       await storeRun(place.records, { requested_at: BEGIN + 20 * DAY });
       expect(await verify(after.checkpoint, true)).toMatchObject({ result: 'sound', from: 31, checked: { events: 3 } });
       expect(await ledger.status()).toMatchObject({ oldest_at: BEGIN + 4 * DAY, events: 34 });
+    });
+
+    it('keeps keys that still open something, as they were, and none that was revoked', async () => {
+      const by = { kind: 'os', issuer: 'h', subject: '0:root', display: 'root' } as const;
+      const keys = (at: number) => createApiKeys(place.records.house, { now: () => at });
+      const ask = { roles: ['runner'], scope: ['acme'], by } as const;
+      const early = keys(BEGIN + 11 * DAY);
+      const { key, token } = await early.create({ ...ask, name: 'ci', expires_at: null });
+      const { key: gone } = await early.create({ ...ask, name: 'gone', expires_at: null });
+      await early.create({ ...ask, name: 'over', expires_at: BEGIN + 12 * DAY });
+      await early.revoke(gone.id, by);
+      await storeRun(place.records, { requested_at: BEGIN + 20 * DAY });
+      const late = keys(BEGIN + 30 * DAY);
+      const plan = await place.records.upkeep.planPrune(BEGIN + 20 * DAY);
+      expect(plan.size).toBe(34);
+      expect(await late.carryOver(plan.size)).toBe(1);
+      // Made behind the cut, or carried over already.
+      const { key: other } = await early.create({ ...ask, name: 'late', expires_at: null });
+      expect(await late.carryOver(plan.size)).toBe(0);
+      await pruneBefore(place, BEGIN + 20 * DAY);
+      expect(await late.list()).toEqual([key, other]);
+      // Revoked by somebody while it was being carried over: the revocation comes first, and counts.
+      const event = { run_id: '' as const, at: BEGIN + 31 * DAY, private: {} };
+      const facts = { key_id: 'aaaaaaaaaaaa', hash: '0'.repeat(64), roles: ['admin'], scope: null, expires_at: null };
+      await place.records.house.add({ ...event, kind: 'key_revoked', facts: { key_id: facts.key_id } });
+      await place.records.house.add({ ...event, kind: 'key_created', facts });
+      expect((await late.list()).at(-1)).toMatchObject({ id: facts.key_id, revoked_at: event.at });
+      const authenticator = createKeyAuthenticator(late, { clock: { now: () => BEGIN + 30 * DAY }, ledger: async () => 'l' });
+      expect(await authenticator.authenticate(token)).toMatchObject({ identity: { principal: { display: 'ci' }, scope: ['acme'] } });
+      expect((await verify()).findings).toEqual([]);
     });
 
     it('sums up over several prunings, and the last one speaks for all', async () => {

@@ -18,10 +18,10 @@ export let events: StoredEvent[];
 export let runs: string[];
 
 /** One small history with every kind of event, of which each change is made to a copy. */
-export function useHistory(): void {
+export function useHistory(store: (home: string) => Promise<string[]> = storeHistory): void {
   beforeAll(async () => {
     home = await tempFolder('mutation');
-    runs = await storeHistory(home.path);
+    runs = await store(home.path);
     [original, copy] = [join(home.path, 'original.db'), join(home.path, 'copy.db')];
     const db = new Sqlite(join(home.path, 'ledger.db'));
     db.exec(`VACUUM INTO '${original}'`);

@@ -196,6 +196,7 @@ describe('private values', () => {
         JSON.stringify(record),
         run_id,
       );
+      db.prepare('UPDATE narrow_runs SET said = 0 WHERE n = (SELECT n FROM runs WHERE id = ?)').run(run_id);
     });
     expect(outcome.findings).toEqual([expect.objectContaining({ fault: 'private_missing' })]);
     expect(outcome.again).toEqual([{ what: 'erased in silence', seq: 0 }]);
@@ -215,7 +216,8 @@ describe('private values', () => {
 describe('tables that are derived', () => {
   it('runs: every column of every row', () => {
     for (const run_id of runs) {
-      const columns = tampered(() => undefined) && columnsOf('runs').filter((name) => name !== 'id');
+      const columns =
+        tampered(() => undefined) && columnsOf('runs').filter((name) => name !== 'id' && name !== 'n');
       for (const field of columns) {
         const where = `id = '${run_id}'`;
         const value = field === 'record' ? '{}' : /_at|exit_code|launched|_ms/.test(field) ? 424242 : 'x';

@@ -6,6 +6,7 @@ import { createRpc, type Rpc } from '../../src/adapters/sqlite/rpc.ts';
 import type { VerifyReport } from '../../src/ledger/verify.ts';
 import { LEDGER_WORKER, openSqlite, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
+import { BEGIN, DAY, pruneBefore } from './ledger-prune.contract.ts';
 
 const RUNS = 23;
 
@@ -58,6 +59,33 @@ describe('a verification in pieces', () => {
     expect(one.findings_total).toBeGreaterThan(0);
     expect(many).toBeNull();
   });
+
+  it('of a pruned ledger says the same, and notices what is wrong with what is left', async () => {
+    const fresh = await tempFolder('pieces');
+    const records = openSqlite(fresh.path);
+    for (let n = 0; n < RUNS; n += 1) await storeRun(records, { requested_at: BEGIN + n * DAY, display: `U${n}` });
+    await pruneBefore({ records, home: fresh.path }, BEGIN + 9 * DAY);
+    await records.close();
+    const thread = createRpc(LEDGER_WORKER, fresh.path, () => undefined);
+    const whole = (known: VerifyReport[] = []): Promise<VerifyReport> =>
+      thread.follow('verify', [{ from: null, known: known.map((state) => ({ ...state, name: 'known' })) }], () => undefined);
+    const pieces = (known: VerifyReport[] = []): Promise<VerifyReport | null> =>
+      verifySideBySide([thread], { known: known.map((state) => ({ ...state, name: 'known' })) }, () => undefined, 4);
+    const report = await whole();
+    expect(report).toMatchObject({ findings: [], pruning: { size: 27 } });
+    expect(await pieces([report])).toEqual(report);
+    // What a state before the cut says, nobody can compare any more; one at the cut must be the one that was signed.
+    const cut = { ...report, size: 27, head: report.pruning!.head, root: report.pruning!.root };
+    expect(await pieces([{ ...cut, size: 3 }, cut])).toEqual(report);
+    expect(await pieces([{ ...cut, root: cut.head }])).toBeNull();
+    const db = new Sqlite(join(fresh.path, 'ledger.db'));
+    db.exec('UPDATE rollups SET runs = runs + 1');
+    db.close();
+    expect(await pieces()).toBeNull();
+    expect((await whole()).findings_total).toBeGreaterThan(0);
+    await thread.close();
+    await fresh.remove();
+  }); // prettier-ignore
 
   it.each([
     'UPDATE runs SET exit_code = 7 WHERE id = (SELECT max(id) FROM runs)',

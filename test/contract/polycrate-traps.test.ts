@@ -125,5 +125,5 @@ const TRAPS: readonly [number, string, () => void | Promise<void>][] = [
   }],
 ]; // prettier-ignore
 
-// Traps 3, 5, 16, 19 and 24 are about executing and recording: the executor's contract, and the tests of runs.
+// All 24 through a client, with a workspace on disk for each: test/e2e/polycrate-traps.test.ts.
 test.each(TRAPS)('trap %i: %s', (_number, _what, check) => check());

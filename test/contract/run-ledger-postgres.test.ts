@@ -1,15 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { afterAll, beforeAll } from 'vitest';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Intent } from '../../src/runs/run-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type PostgresServer } from '../support/postgres.ts';
+import { askChild } from './ask-child.ts';
+import { outboxContract } from './outbox.contract.ts';
+import { repeatedWritesContract } from './repeated-writes.contract.ts';
 import { ledgerContract, type LedgerKind } from './run-ledger.contract.ts';
-import { searchContract } from './run-search.contract.ts';
+import { mirrorContract } from './mirror.contract.ts';
+import { scopeContract, searchContract } from './run-search.contract.ts';
 import { trailContract } from './trail.contract.ts';
 
 const ADAPTER = new URL('../../src/adapters/postgres/index.ts', import.meta.url).pathname;
@@ -43,22 +44,16 @@ describeWithPostgres('PostgreSQL', () => {
     },
     connect: (url) => createPostgresLedger({ url, log: () => undefined }),
     async request(url, intent) {
-      const child = spawn(process.execPath, [CHILD, join(folder.path, 'adapter.mjs'), url], { stdio: ['pipe', 'pipe', 'inherit'] });
-      const exited = once(child, 'exit');
-      const line = once(createInterface({ input: child.stdout }), 'line') as Promise<[string]>;
-      child.stdin.write(`${JSON.stringify(intent)}\n`);
-      const answer = JSON.parse((await line)[0]) as Intent;
-      return {
-        intent: answer,
-        async kill() {
-          child.kill('SIGKILL');
-          await exited;
-        },
-      };
+      const { answer, kill } = await askChild<Intent>([CHILD, join(folder.path, 'adapter.mjs'), url], intent);
+      return { intent: answer, kill };
     },
   }; // prettier-ignore
 
   ledgerContract(postgres);
+  repeatedWritesContract(postgres);
+  outboxContract(postgres);
   searchContract(postgres);
+  scopeContract(postgres);
   trailContract(postgres);
+  mirrorContract(postgres);
 });

@@ -1,15 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Intent, IntentRequest } from '../../src/runs/run-ledger.ts';
 import { fillLedger, intentFor, LEDGER_WORKER, openSqlite } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
+import { askChild } from './ask-child.ts';
+import { outboxContract } from './outbox.contract.ts';
+import { repeatedWritesContract } from './repeated-writes.contract.ts';
 import { ledgerContract, type LedgerKind } from './run-ledger.contract.ts';
-import { searchContract } from './run-search.contract.ts';
+import { mirrorContract } from './mirror.contract.ts';
+import { scopeContract, searchContract } from './run-search.contract.ts';
 import { trailContract } from './trail.contract.ts';
 
 const CHILD = new URL('./ledger-child.mjs', import.meta.url).pathname;
@@ -23,18 +24,9 @@ const sqlite: LedgerKind = {
   },
   connect: openSqlite,
   async request(at, intent) {
-    const child = spawn(process.execPath, [CHILD, LEDGER_WORKER.href, at], { stdio: ['pipe', 'pipe', 'inherit'] });
-    const exited = once(child, 'exit');
-    const line = once(createInterface({ input: child.stdout }), 'line') as Promise<[string]>;
-    child.stdin.write(`${JSON.stringify({ id: 1, method: 'request', args: [intent] } satisfies Call)}\n`);
-    const { value } = JSON.parse((await line)[0]) as { value: Intent };
-    return {
-      intent: value,
-      async kill() {
-        child.kill('SIGKILL');
-        await exited;
-      },
-    };
+    const question = { id: 1, method: 'request', args: [intent] } satisfies Call;
+    const { answer, kill } = await askChild<{ value: Intent }>([CHILD, LEDGER_WORKER.href, at], question);
+    return { intent: answer.value, kill };
   }, // prettier-ignore
 };
 
@@ -45,8 +37,12 @@ interface Call {
 }
 
 ledgerContract(sqlite);
+repeatedWritesContract(sqlite);
+outboxContract(sqlite);
 searchContract(sqlite);
+scopeContract(sqlite);
 trailContract(sqlite);
+mirrorContract(sqlite);
 
 describe('the file', () => {
   let home: Awaited<ReturnType<typeof tempFolder>>;

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Records } from '../../src/history/records.ts';
 import type { ActionRun, RunEvent } from '../../src/runs/action-run.ts';
 import type { Intent, IntentRequest, RunLedger } from '../../src/runs/run-ledger.ts';
 import type { ProcessIdentity } from '../../src/shared/ports.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
+import { usePlace } from './use-place.ts';
 
 /** One kind of ledger. A place is one empty ledger; every connection to it is independent of the others. */
 export interface LedgerKind {
@@ -24,24 +25,11 @@ export function owner(pid: number): ProcessIdentity {
 /** What every ledger promises (design.md section 5), whatever stores it. */
 export function ledgerContract(kind: LedgerKind): void {
   describe(`the ledger on ${kind.name}`, () => {
-    let place: Awaited<ReturnType<LedgerKind['place']>>;
-    let open: Records[];
-    const connect = (): Records => {
-      const connected = kind.connect(place.at);
-      open.push(connected);
-      return connected;
-    };
-    beforeEach(async () => {
-      [place, open] = [await kind.place(), []];
-    });
-    afterEach(async () => {
-      await Promise.all(open.map((one) => one.close()));
-      await place.remove();
-    });
+    const { connect, at } = usePlace(kind);
 
     it('an intent that was answered survives kill -9 at that instant', async () => {
       const intent = intentFor({ requested_at: NOW, reason: 'why', display: 'alice' });
-      const child = await kind.request(place.at, intent);
+      const child = await kind.request(at(), intent);
       await child.kill();
       expect(child.intent).toMatchObject({ outcome: 'stored', fence: 1 });
       const { ledger, leases } = connect();
@@ -120,6 +108,52 @@ export function ledgerContract(kind: LedgerKind): void {
         expect(await ledger.request(intent({}, { exclusive: true }))).toMatchObject({ outcome: 'stored' });
       });
 
+      it('waits its turn per workflow, which is in the way of no block', async () => {
+        const { ledger } = connect();
+        const flow = (more: Parameters<typeof intent>[0] = {}) =>
+          intent({ kind: 'workflow', workflow: 'release', block: null, action: null, ...more }, { exclusive: true });
+        const first = flow();
+        await ledger.request(first);
+        expect(await ledger.request(flow())).toEqual({ outcome: 'active', run_id: first.event.run_id });
+        for (const other of [flow({ workflow: 'other' }), flow({ workspace: 'other' }), intent({}, { exclusive: true })])
+          expect(await ledger.request(other)).toMatchObject({ outcome: 'stored' });
+        await finish(ledger, first.event.run_id);
+        expect(await ledger.request(flow())).toMatchObject({ outcome: 'stored' });
+      }); // prettier-ignore
+
+      it('is counted under the rule of a policy: so many at once, and so many in an hour', async () => {
+        const { ledger } = connect();
+        const quota = (more = {}) => ({ rule: 'few', concurrency: 2, per_hour: 3, ...more });
+        const asked = (at: number, more = {}) => ledger.request(intent({ requested_at: at }, { quota: quota(more) }));
+        const [one, two] = [intent({}, { quota: quota() }), intent({ requested_at: NOW + 1 }, { quota: quota() })];
+        for (const each of [one, two]) expect(await ledger.request(each)).toMatchObject({ outcome: 'stored' });
+        expect(await asked(NOW + 2)).toEqual({ outcome: 'limited', rule: 'few', what: 'concurrency', most: 2 });
+        expect(await asked(NOW + 2, { rule: 'other' })).toMatchObject({ outcome: 'stored' });
+        for (const { event } of [one, two]) await finish(ledger, event.run_id);
+        expect(await asked(NOW + 3)).toMatchObject({ outcome: 'stored' });
+        expect(await asked(NOW + 4)).toEqual({ outcome: 'limited', rule: 'few', what: 'per_hour', most: 3 });
+        // The first of them is an hour old by then.
+        expect(await asked(NOW + 3_600_000)).toMatchObject({ outcome: 'stored' });
+      }); // prettier-ignore
+
+      it('under a rule that lets one through lets one through, over all connections', async () => {
+        const connections = Array.from({ length: 4 }, connect);
+        const quota = { rule: 'one', concurrency: 1, per_hour: null };
+        const outcomes = await Promise.all(connections.map(({ ledger }) => ledger.request(intent({}, { quota }))));
+        expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['limited', 'limited', 'limited', 'stored']);
+      }); // prettier-ignore
+
+      it('of a run that is there already is answered with it, over all connections', async () => {
+        const step = intent();
+        const connections = Array.from({ length: 4 }, connect);
+        const outcomes = await Promise.all(connections.map(({ ledger }) => ledger.request(step)));
+        expect(outcomes.map(({ outcome }) => outcome).sort()).toEqual(['replayed', 'replayed', 'replayed', 'stored']);
+        const { ledger, leases } = connections[0]!;
+        expect(await leases.list()).toHaveLength(1);
+        await finish(ledger, step.event.run_id);
+        expect(await ledger.request(step)).toMatchObject({ outcome: 'replayed', run: { status: 'failed' } });
+      }); // prettier-ignore
+
       it('burns an answer once, over all connections', async () => {
         const burn = { nonce: 'n', expires_at: NOW + 600_000 };
         const connections = Array.from({ length: 4 }, connect);
@@ -150,7 +184,7 @@ export function ledgerContract(kind: LedgerKind): void {
 
       it('is found by its call after kill -9, and by no other', async () => {
         const intent = untold('call');
-        await (await kind.request(place.at, intent)).kill();
+        await (await kind.request(at(), intent)).kill();
         const { untold: runs } = connect();
         const { run_id } = intent.event;
         expect(await runs.find('call', NOW)).toEqual([{ run_id, teller: owner(1), at: NOW }]);
@@ -327,7 +361,7 @@ export function ledgerContract(kind: LedgerKind): void {
     });
 
     it('the key is one and the same for every connection', async () => {
-      const keys = await Promise.all(Array.from({ length: 6 }, () => connect().ledger.key()));
+      const keys = await Promise.all(Array.from({ length: 6 }, () => connect().ledger.key('runs')));
       expect(keys[0]!.length).toBeGreaterThanOrEqual(32);
       for (const key of keys) expect(Buffer.from(key).equals(Buffer.from(keys[0]!))).toBe(true);
     });

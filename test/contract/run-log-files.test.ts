@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLogFiles } from '../../src/adapters/log-files/index.ts';
 import type { LogQuery, RunLogs } from '../../src/runs/run-log.ts';
@@ -33,6 +33,23 @@ describe('the files', () => {
 
   const texts = async (): Promise<string[]> =>
     (await logs.read(RUN, EVERYTHING))!.lines.map(({ text }) => text);
+
+  it.each(['', '#{"lines":12'])(
+    'a file that its writer had only begun (%j) changes nothing',
+    async (torn) => {
+      const output = Array.from({ length: 400 }, (_, n) => `line number ${n}\n`);
+      await feed(logs, [['stdout', output.slice(0, 300).join('')]], { run: RUN, end: 'abandon' });
+      const last = Math.max(
+        ...(await readdir(dirname(head))).map((name) => Number(name.split('.log.')[1] ?? 0)),
+      );
+      expect(last).toBeGreaterThan(0);
+      await writeFile(`${head}.${last + 1}`, torn);
+      expect(await logs.read(RUN, EVERYTHING)).toMatchObject({ total_lines: 300 });
+      await feed(logs, [['stdout', output.join('')]], { run: RUN, replay: true });
+      expect(await logs.read(RUN, EVERYTHING)).toMatchObject({ total_lines: 400 });
+      expect((await texts()).at(-1)).toBe('line number 399');
+    },
+  );
 
   it('a torn last line is passed over by readers and cut off by the next writer', async () => {
     await feed(logs, [['stdout', 'one\ntwo\nthree\n']], { run: RUN, end: 'abandon' });

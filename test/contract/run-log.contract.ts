@@ -8,6 +8,8 @@ export interface LogKind {
   name: string;
   place(): Promise<{ at: string; remove(): Promise<void> }>;
   connect(at: string, maxBytes: number): RunLogs;
+  /** False: it takes no logs that others wrote. */
+  imports?: false;
 }
 
 type Chunk = [Stream, string | Buffer];
@@ -60,6 +62,60 @@ export function logContract(kind: LogKind): void {
       expect(await logs.read(RUN, EVERYTHING)).toBeNull();
       expect(await logs.remove(RUN)).toBe(false);
       expect((await logs.read(other, EVERYTHING))?.total_lines).toBe(500);
+    });
+
+    const whereItImports = kind.imports === false ? (): void => undefined : describe;
+    whereItImports('put as a whole', () => {
+      const output = (count: number): string =>
+        Array.from({ length: count }, (_, n) => `line ${n} €\n`).join('');
+
+      it('is as if it had been written, cleaned, and is never put twice', async () => {
+        const clean = (line: string): string => line.replace('secret', '***');
+        const logs = store();
+        expect(
+          await logs.put(
+            RUN,
+            [
+              ['stdout', 'one\na secret'],
+              ['stderr', 'more'],
+            ],
+            clean,
+          ),
+        ).toBe(true);
+        expect(await lines(logs)).toEqual([
+          { n: 1, stream: 'stdout', text: 'one' },
+          { n: 2, stream: 'stdout', text: 'a ***' },
+          { n: 3, stream: 'stderr', text: 'more' },
+        ]);
+        expect(await logs.put(RUN, [['stdout', 'other']], clean)).toBe(false);
+        expect(await texts(logs)).toHaveLength(3);
+        expect(await logs.ids()).toEqual([RUN]);
+        expect(await logs.put(`${RUN.slice(0, -1)}2`, [['stdout', '']], clean)).toBe(false);
+      });
+
+      it.each([WIDE, 4_000])(
+        'is read as a whole or not at all, whoever else puts it, within %i bytes',
+        async (most) => {
+          const whole = store(most);
+          expect(await whole.put(RUN, [['stdout', output(20_000)]], same)).toBe(true);
+          const expected = await whole.read(RUN, EVERYTHING);
+          await whole.remove(RUN);
+          let open = 4;
+          const putting = Array.from({ length: 4 }, () =>
+            store(most)
+              .put(RUN, [['stdout', output(20_000)]], same)
+              .finally(() => (open -= 1)),
+          );
+          const reader = store(most);
+          while (open > 0) {
+            const found = await reader.read(RUN, { ...EVERYTHING, mode: 'tail', lines: 1 });
+            if (found) expect(found.total_lines).toBe(20_000);
+          }
+          expect((await Promise.all(putting)).filter(Boolean)).toHaveLength(1);
+          expect(await reader.read(RUN, EVERYTHING)).toEqual(expected);
+          expect(expected!.total_lines).toBe(20_000);
+        },
+      );
     });
 
     it('can be read at any moment while it is written and cut to its limit', async () => {

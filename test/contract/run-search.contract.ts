@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RunFilters, RunOrder, RunQuery } from '../../src/history/search.ts';
-import { RUN_STATUSES, type ActionRun } from '../../src/runs/action-run.ts';
+import type { NameColumn, RunFilters, RunHistory, RunOrder, RunQuery } from '../../src/history/search.ts';
+import { isOpen, RUN_STATUSES, type ActionRun } from '../../src/runs/action-run.ts';
 import { storeRun, type Past } from '../support/fill-ledger.ts';
 import type { LedgerKind } from './run-ledger.contract.ts';
 
@@ -12,9 +12,13 @@ const PEOPLE = ['alice', 'Alice', 'bob', 'Özlem', 'özlem'];
 const T0 = Date.UTC(2026, 8, 1);
 
 const word = fc.constantFrom(...WORDS);
-const minute = fc.integer({ min: 0, max: 20 }).map((n) => T0 + n * 60_000);
+const DAY = 86_400_000;
+// Some at the same time, some days apart and in no order, so that counts of whole slots, borders and late arrivals all occur.
+export const minute = fc
+  .tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 4 }))
+  .map(([day, n]) => T0 + day * DAY + n * 60_000);
 
-const past: fc.Arbitrary<Past> = fc.record({
+export const past: fc.Arbitrary<Past> = fc.record({
   kind: fc.constantFrom('action', 'action', 'action', 'workflow'),
   organization: fc.constantFrom('acme', 'globex', null),
   workspace: fc.constantFrom('shop', 'acme/shop', 'web'),
@@ -44,7 +48,7 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
 const few = <T>(...values: T[]): fc.Arbitrary<T[] | undefined> =>
   maybe(fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 }));
 
-const query: fc.Arbitrary<Omit<RunQuery, 'after'>> = fc.record({
+export const query: fc.Arbitrary<Omit<RunQuery, 'after'>> = fc.record({
   filters: fc
     .record({
       organization: few('acme', 'globex'),
@@ -75,7 +79,7 @@ const query: fc.Arbitrary<Omit<RunQuery, 'after'>> = fc.record({
 }); // prettier-ignore
 
 /** The same questions, answered by looking at every record: slow, plain, and independent of any SQL. */
-function matches(run: ActionRun, filters: RunFilters): boolean {
+export function matches(run: ActionRun, filters: RunFilters): boolean {
   const among = <T>(wanted: readonly T[] | undefined, ...values: (T | null | undefined)[]): boolean =>
     !wanted || values.some((value) => value !== null && value !== undefined && wanted.includes(value));
   const lower = (texts: (string | null | undefined)[]): string[] => texts.flatMap((text) => (text ? [text.toLowerCase()] : []));
@@ -87,7 +91,7 @@ function matches(run: ActionRun, filters: RunFilters): boolean {
     started: within(start),
     recorded: within(run.requested_at),
     finished: within(run.finished_at),
-    overlaps: (until === null || start < until) && (since === null || run.finished_at === null || run.finished_at > since),
+    overlaps: (until === null || start < until) && (since === null || (run.finished_at === null ? isOpen(run) || start >= since : run.finished_at > since)),
   }[filters.time_field];
   return (
     inTime &&
@@ -116,7 +120,7 @@ function madeFrom(reference: string | null, wanted: string): boolean {
   return suffixes.some((suffix) => suffix === wanted || suffix.replace(/:[^:/]*$/, '') === wanted);
 }
 
-const isCounted = (run: ActionRun): boolean => run.launched && run.kind === 'action';
+export const isCounted = (run: ActionRun): boolean => run.launched && run.kind === 'action';
 
 /** Searching over random histories agrees with a reading of every record. */
 export function searchContract(kind: LedgerKind): void {
@@ -138,11 +142,137 @@ export function searchContract(kind: LedgerKind): void {
           }
         }),
         // Shrinking a counterexample stops in time to be reported.
-        { numRuns: 15, interruptAfterTimeLimit: 40_000 },
+        { numRuns: 15, interruptAfterTimeLimit: 20_000 },
+      );
+    });
+
+    it('goes on to the last page where runs are at the very border of a day', async () => {
+      const DAY = 24 * 3_600_000;
+      const place = await kind.place();
+      const connected = kind.connect(place.at);
+      try {
+        for (const day of [0, 1, 2, 3]) {
+          const begins = Date.UTC(2026, 7, 1 + day);
+          await storeRun(connected, { requested_at: begins, display: 'ada' });
+          await storeRun(connected, { requested_at: begins + DAY - 1, display: 'bob' });
+        }
+        for (const [order, user] of [['oldest', 'ada'], ['newest', 'bob']] as const) {
+          const seen: string[] = [];
+          for (let after: RunQuery['after'] = null, more = true; more; ) {
+            const filters = { span: { since: null, until: null }, time_field: 'started' } as const;
+            const page = await connected.history.search({ filters: { ...filters, user: [user] }, include_excluded: true, order, limit: 1, after });
+            seen.push(...page.runs.map(({ id }) => id));
+            [after, more] = [page.next, page.next !== null];
+          }
+          expect(new Set(seen).size, order).toBe(4);
+        }
+      } finally {
+        await connected.close();
+        await place.remove();
+      }
+    }); // prettier-ignore
+
+    it('knows a name by all of it, whatever is in it, and not by a part', async () => {
+      const odd = ['plain', 'a/b/c', 'say "hi"', 'dom\\alice', 'ünï', '😀/x', '"', 'a,b'];
+      const place = await kind.place();
+      const connected = kind.connect(place.at);
+      const absentOf = (column: NameColumn, names: readonly string[]): Promise<string[]> =>
+        connected.history.missing(names.map((name) => ({ column, name }))).then((absent) => absent.map(({ name }) => name));
+      try {
+        for (const [n, name] of odd.entries()) {
+          await storeRun(connected, { requested_at: Date.UTC(2026, 8, 1) + n, workspace: name, organization: n % 2 ? 'acme' : null, display: name, block_version: name });
+        }
+        expect(await absentOf('workspace', odd)).toEqual([]);
+        expect(await absentOf('workspace', odd.map((name, n) => `${n % 2 ? 'acme' : '-'}/${name}`))).toEqual([]);
+        expect(await absentOf('user', odd.map((name) => name.toUpperCase()))).toEqual([]);
+        expect(await absentOf('block_version', odd)).toEqual([]);
+        const parts = ['lain', 'c', 'b/c', 'hi"', 'alice', 'x', 'b', 'acme/plain'];
+        for (const column of ['workspace', 'user', 'block_version'] as const) expect(await absentOf(column, parts)).toEqual(parts);
+      } finally {
+        await connected.close();
+        await place.remove();
+      }
+    }); // prettier-ignore
+  });
+}
+
+const scope = fc.uniqueArray(
+  fc.constantFrom('acme', 'globex', '-', 'globex/shop', 'acme/acme/shop', '-/web', 'other'),
+  { maxLength: 3 },
+);
+
+/** What a scope sees is as if nothing else were there. */
+export function scopeContract(kind: LedgerKind): void {
+  describe(`what exists for a scope on ${kind.name}`, () => {
+    it('is what a reading of the records in it gives: runs, counts, names, ids, extent', async () => {
+      const histories = fc.array(past, { minLength: 5, maxLength: 40 });
+      const questions = fc.array(fc.tuple(query, scope), { minLength: 12, maxLength: 12 });
+      await fc.assert(
+        fc.asyncProperty(histories, questions, async (history, queries) => {
+          const place = await kind.place();
+          const connected = kind.connect(place.at);
+          try {
+            const runs: ActionRun[] = [];
+            for (const one of history) {
+              runs.push(await storeRun(connected, { ...one, ...(runs.length % 3 === 1 && { retrigger_of: runs[0]!.id }) }));
+            }
+            for (const [one, seen] of queries) await compareWithin(connected.history, { runs, one, seen });
+          } finally {
+            await connected.close();
+            await place.remove();
+          }
+        }),
+        { numRuns: 5, interruptAfterTimeLimit: 20_000 },
       );
     });
   });
-}
+} // prettier-ignore
+
+async function compareWithin(
+  history: RunHistory,
+  { runs, one, seen }: { runs: readonly ActionRun[]; one: Omit<RunQuery, 'after'>; seen: string[] },
+): Promise<void> {
+  const inside = runs.filter(({ organization, workspace }) => {
+    return seen.some((entry) => entry === (organization ?? '-') || entry === `${organization ?? '-'}/${workspace}`);
+  });
+  await compare((question) => history.search(question, seen), inside, one);
+  const namesOf = (read: (run: ActionRun) => string | null | undefined): string[] =>
+    [...new Set(inside.flatMap((run) => read(run) ?? []))].filter((name) => name !== '').sort();
+  const why = JSON.stringify(seen);
+  const columns = {
+    organization: namesOf((run) => run.organization),
+    workspace: namesOf((run) => run.workspace),
+    environment: namesOf((run) => run.environment?.value),
+    block: namesOf((run) => run.block),
+    action: namesOf((run) => run.action),
+    host: namesOf((run) => run.hostname),
+    client: namesOf((run) => run.client?.name),
+    origin: namesOf((run) => run.block_from),
+  };
+  for (const [column, expected] of Object.entries(columns) as [NameColumn, string[]][]) {
+    const names = (await history.names(column, 100, seen)).filter((name) => name !== '');
+    expect(names, `${column} of ${why}`).toEqual(expected);
+    const all = (await history.names(column, 100)).filter((name) => name !== '');
+    const absent = await history.missing(all.map((name) => ({ column, name })), seen);
+    // A workspace may be named by its address, which may be another one's name.
+    const known = column === 'workspace' ? [...expected, ...namesOf((run) => `${run.organization ?? '-'}/${run.workspace}`)] : expected;
+    expect(absent.map(({ name }) => name), `${column} of ${why}`).toEqual(all.filter((name) => !known.includes(name)));
+  }
+  const ids = await history.ids('0', 100, seen);
+  expect([...ids].sort(), why).toEqual(inside.map(({ id }) => id).sort());
+  const [first] = inside;
+  expect(await history.ids(first?.id ?? '0', 2, seen)).toEqual(first ? [first.id] : []);
+  expect(await history.retriggersOf(runs[0]!.id, 50, seen)).toEqual(inside.filter((run) => run.retrigger_of !== null).map(({ id }) => id).sort());
+  const starts = inside.map((run) => run.started_at ?? run.requested_at);
+  expect(await history.extent(seen)).toEqual(starts.length === 0 ? null : { oldest: Math.min(...starts), newest: Math.max(...starts) });
+  const page = { filters: one.filters, group_by: ['block'], slices: null, order: 'key', skip: 0, limit: 100 } as const;
+  const found = inside.filter((run) => matches(run, one.filters) && isCounted(run));
+  const { total_runs, groups } = await history.summarize(page, seen);
+  expect({ total_runs, blocks: groups.length }, why).toEqual({
+    total_runs: found.length,
+    blocks: new Set(found.map((run) => run.block)).size,
+  });
+} // prettier-ignore
 
 async function compare(
   search: (query: RunQuery) => Promise<any>,

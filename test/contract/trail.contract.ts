@@ -104,6 +104,18 @@ export function trailContract(kind: TrailKind): void {
       expect(await records.trail.names('principal', 9)).toEqual(['1000:alice', '7:bob', 'alice', 'bob']);
     });
 
+    it('answers one principal only what is its own, whatever others are called', async () => {
+      const own = { kind: 'key', issuer: 'l1', subject: 'abc', display: 'Ci' } as const;
+      const alike = { ...own, issuer: 'l2', display: 'x","issuer":"l1","kind":"key","subject":"abc' } as const;
+      await records.trail.append(
+        batchOf({ tool: 'a', principal: own }, { tool: 'b', principal: { ...own, display: 'renamed' } }, { tool: 'c', principal: alike }, { tool: 'd', principal: { ...own, kind: 'oidc' } }, { tool: 'e' }, { tool: 'f', principal: null }),
+      );
+      expect((await tools({ own })).sort()).toEqual(['a', 'b']);
+      expect(await tools({ own: alike })).toEqual(['c']);
+      expect((await search({ own, principal: ['ci'] })).total).toBe(1);
+      expect((await search({ own: { ...own, issuer: null } })).total).toBe(0);
+    }); // prettier-ignore
+
     it('pages through calls of one instant without losing or repeating any', async () => {
       const batch = batchOf(...Array.from({ length: 25 }, (_, n) => ({ at: NOW + Math.floor(n / 10) })));
       await records.trail.append(batch);

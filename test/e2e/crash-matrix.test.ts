@@ -5,7 +5,7 @@ import { soak, tableOf, violations } from '../soak/matrix.ts';
 import { DATABASES, EXECUTORS } from '../soak/place.ts';
 
 // `npm run soak` runs the same with a thousand kills.
-const KILLS = Number(process.env['SOAK_KILLS'] ?? 40);
+const KILLS = Number(process.env['SOAK_KILLS'] ?? 25);
 const SEED = Number(process.env['SOAK_SEED'] ?? Date.now() % 1_000_000);
 const LANES = Number(process.env['SOAK_LANES'] ?? 1);
 const ONLY = process.env['SOAK_ONLY'] ?? '';

@@ -16,12 +16,16 @@ const ORDER = [
   'get_block',
   'plan_action',
   'run_action',
+  'run_workflow',
   'retrigger_action_run',
   'wait_for_action_run',
   'cancel_action_run',
   'search_action_runs',
   'get_action_run',
   'read_action_run_log',
+  'summarize_action_runs',
+  'trace_versions',
+  'find_changes',
   'search_trail',
 ];
 

@@ -165,7 +165,7 @@ describeWithEngine('kill -9 of the server', () => {
     const { data } = await second.call('search_action_runs', { include_excluded: true });
     const runs = await Promise.all(
       data.runs.map(async ({ id }: { id: string }) => {
-        await second.call('wait_for_action_run', { run_id: id, wait_seconds: 30 });
+        await second.call('wait_for_action_run', { run_id: id, wait_seconds: 45 });
         return (await second.call('get_action_run', { run_id: id })).data.run;
       }),
     );

@@ -8,6 +8,7 @@ import type { Records } from '../../src/history/records.ts';
 import { sha256 } from '../../src/shared/json.ts';
 import { finished } from '../contract/ledger-history.ts';
 import { intentFor, mintId, openSqlite, storeRun } from '../support/fill-ledger.ts';
+import { foreignRun, page } from '../support/foreign.ts';
 import { connect, tempFolder } from '../support/mcp.ts';
 import { describeWithPostgres, usePostgres, type Place, type PostgresServer } from '../support/postgres.ts';
 import { verifyBundle as verifyAgain } from '../support/second-bundle-verifier.mjs';
@@ -55,6 +56,7 @@ function story(open: (name: string) => Promise<World>): void {
     const end = finished(logged, { at: BEGIN + 121_000, status: 'success', exit_code: 0 });
     await records.ledger.append({ ...end, private: { 'log.sha256': sha256(LOG) } });
     const open_ = await storeRun(records, { requested_at: BEGIN + 180_000, status: 'running' });
+    await records.mirror.storePage(page([foreignRun('elsewhere', { started_at: BEGIN + 200_000 })]));
     ids = [...stored.map(({ id }) => id), logged, open_.id];
     await records.close();
     await mkdir(dirname(headFile(theirs.home, logged)), { recursive: true });
@@ -67,6 +69,8 @@ function story(open: (name: string) => Promise<World>): void {
     const { status, stdout, stderr } = run(theirs, ['export', '--out', bundle, '--since', '2026-03', '--logs']);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('4 runs with 11 proved events');
+    expect(stdout).toContain('Left out: 1 run that others executed');
+    expect(manifestOf(bundle).left_out).toEqual({ mirrored: 1, later: 0 });
     expect(readdirSync(bundle).sort()).toEqual(['bundle.json', 'logs', 'runs.csv', 'runs.jsonl', 'summary.md']);
     expect(readFileSync(join(bundle, 'logs', `${ids[2]}.log`), 'utf8')).toBe(LOG);
     expect(manifestOf(bundle).counts).toMatchObject({ runs: 4, launched: 4, status: { success: 2, failed: 1, running: 1 } });
@@ -80,6 +84,7 @@ function story(open: (name: string) => Promise<World>): void {
     const summary = readFileSync(join(bundle, 'summary.md'), 'utf8');
     expect(summary).toContain('| from | 2026-03-01T');
     expect(summary).toContain('| runs | 4 |');
+    expect(summary).toContain('that others executed: 1.');
     expect(summary).toContain(manifestOf(bundle).key_id);
   });
 
@@ -151,21 +156,30 @@ function story(open: (name: string) => Promise<World>): void {
     });
   });
 
-  it('is imported as history: once, whole, closed runs only', () => {
+  it('is imported as history: once, whole, closed runs only, and what was mirrored before becomes part of it', async () => {
+    const records = ours.records();
+    const heard = foreignRun('remote-7', { block: 'web', status: 'failed', exit_code: null, started_at: BEGIN + 60_000 }, [ids[1]!]);
+    const [before] = (await records.mirror.storePage(page([heard]))).run_ids;
+    const standings = await records.mirror.standings();
     expect(run(ours, ['import', bundle])).toMatchObject({ status: 4, stdout: '' });
     const { status, stdout, stderr } = run(ours, ['import', bundle, '--key', key]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('3 runs of the ledger');
     expect(stdout).toContain('1 had not ended');
+    expect(stdout).toContain('1 had been heard of');
+    for (const id of [before!, 'remote-7']) expect(await records.ledger.find(id)).toMatchObject({ id: ids[1], source: 'ingest' });
+    expect(await records.mirror.standings()).toEqual(standings);
+    await records.close();
     const again = run(ours, ['import', bundle, '--key', key, '--json']);
-    expect(JSON.parse(again.stdout)).toMatchObject({ imported: 0, present: 3, open: 1, erased: 0 });
+    expect(JSON.parse(again.stdout)).toMatchObject({ imported: 0, present: 3, joined: 0, open: 1, erased: 0 });
     const verified = run(ours, ['verify', '--json']);
     expect(JSON.parse(verified.stdout)).toMatchObject({
-      size: 4,
+      size: 7,
       findings: [],
-      checked: { events: 4, runs: 3 },
+      // The one that became part of another is looked at, too.
+      checked: { events: 7, runs: 4 },
     });
-  });
+  }); // prettier-ignore
 
   it('is found by the tools, which say where the proof lies', async () => {
     const server = await connect({ home: ours.home, env: ours.env });
@@ -178,7 +192,7 @@ function story(open: (name: string) => Promise<World>): void {
       const { data } = await server.call('get_action_run', { run_id: ids[0] });
       const { ledger, size, root } = manifestOf(bundle).checkpoint;
       expect(data.proof.elsewhere).toMatchObject({ ledger, size, root });
-      expect(data.proof.events).toEqual([2]);
+      expect(data.proof.events).toEqual([3]);
       expect(data.run).toMatchObject({ reason: '=HYPERLINK("http://evil","click")', source: 'ingest' });
       const third = await server.call('get_action_run', { run_id: ids[2] });
       expect(third.data.proof.log_sha256).toBe(sha256(LOG));

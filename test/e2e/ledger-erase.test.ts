@@ -97,7 +97,7 @@ it('killed at any moment, the ledger is as before or as after, and the next atte
   const whole = await attempt(null);
   // Halving the time leads to the moment at which it is done.
   let [early, late] = [0, whole];
-  for (let step = 0; step < 8; step++) {
+  for (let step = 0; step < 5; step++) {
     const moment = (early + late) / 2;
     await attempt(moment);
     const { findings, erased_total } = JSON.parse(ledger(home, 'verify', '--json').stdout);

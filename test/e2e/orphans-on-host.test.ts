@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -57,6 +57,13 @@ describe('a server that was killed', () => {
     expect(run.status_reason).toMatch(/^not launched: /);
   });
 
+  it('with its files half written: it is closed all the same', async () => {
+    const run_id = await orphan();
+    await mkdir(join(home.path, 'run', run_id), { recursive: true });
+    await writeFile(join(home.path, 'run', run_id, 'redactions.json'), '["half a va');
+    expect(await endOf(run_id)).toMatchObject({ status: 'failed', exit_code: null, started_at: null });
+  });
+
   it('after a supervisor took the run and was killed too: nobody knows', async () => {
     const run_id = await orphan();
     await records.leases.take({ run_id, fence: 1 }, await dead(), Date.now());
@@ -85,8 +92,10 @@ function handover(run_id: string): Handover {
     packet: {
       spec: { run_id, command, workdir: home.path, env: { PATH: '/usr/bin:/bin' }, limits, timeout_ms: null, ...nowhere },
       files: [],
+      copy: null,
       redactions: [],
       pull: 'never',
+      build: null,
     },
   };
 } // prettier-ignore

@@ -14,7 +14,7 @@ import {
 } from '../support/postgres.ts';
 import { faultsOf } from '../support/recheck-chain.ts';
 import { MARK, scriptWorkspace, trusted, type ScriptWorkspace } from '../support/script-workspace.ts';
-import { kill9, until } from '../support/traces.ts';
+import { kill9, NOTHING, settledTraces, until } from '../support/traces.ts';
 
 // prettier-ignore
 const TARGET = { workspace: 'scripts', block: 'block' };
@@ -139,6 +139,61 @@ describeWithOwnPostgres('servers that share a ledger on PostgreSQL', () => {
       expect(log).toEqual(counted(Number(/^end (\d+)$/.exec(log.stdout.at(-1)!)![1])));
       expect(await workspace.written('marks/block')).toBe('ran\n');
     }); // prettier-ignore
+
+    describe('of which one has another data folder', () => {
+      let other: typeof home;
+      const elsewhere = async (more = {}): Promise<Connection> => {
+        const env = { ...trusted(workspace, 'docker'), POLYCRATE_MCP_DATABASE_URL: place.url, ...more };
+        const one = await connect({ home: other.path, env });
+        replicas.push(one);
+        await one.call('get_status');
+        return one;
+      };
+      /** A run in the middle of which its server is killed. */
+      const left = async (): Promise<string> => {
+        const first = await replica('docker');
+        const started = await first.call('run_action', { ...TARGET, action: 'count', wait_seconds: 0 });
+        await until(
+          'a start',
+          async () => (await rows("SELECT 1 FROM @runs WHERE status = 'running'")).length,
+        );
+        await kill9(first);
+        return started.data.run.id;
+      };
+      beforeEach(async () => {
+        other = await tempFolder('elsewhere');
+      });
+      afterEach(() => other.remove());
+
+      it('leave a run to the folder where its files and its log are', async () => {
+        const run_id = await left();
+        const second = await elsewhere();
+        const waited = await second.call('wait_for_action_run', { run_id, wait_seconds: 7 });
+        expect(waited.data).toMatchObject({ finished: false, run: { status: 'running' } });
+        const back = await replica('docker');
+        await back.call('get_status');
+        await workspace.enough('block');
+        const { data } = await second.call('wait_for_action_run', { run_id, wait_seconds: 40 });
+        expect(data).toMatchObject({ finished: true, succeeded: true, run: { exit_code: 0 } });
+        const log = await wholeLog(back, run_id);
+        expect(log).toEqual(counted(Number(/^end (\d+)$/.exec(log.stdout.at(-1)!)![1])));
+      });
+
+      it('close it as unknown once that is lost, and what is left of it goes when it comes back', async () => {
+        const run_id = await left();
+        // As if its lease had run out a while ago.
+        await rows('UPDATE @leases SET expires_at = 1');
+        const second = await elsewhere({ POLYCRATE_MCP_LOST_AFTER: '1s' });
+        const { data } = await second.call('wait_for_action_run', { run_id, wait_seconds: 50 });
+        expect(data).toMatchObject({ finished: true, run: { status: 'unknown', exit_code: null } });
+        const { status_reason } = (await second.call('get_action_run', { run_id })).data.run;
+        expect(status_reason).toContain('POLYCRATE_MCP_LOST_AFTER');
+        const back = await replica('docker');
+        await back.call('get_status');
+        await workspace.enough('block');
+        expect(await settledTraces(home.path, [back.pid])).toEqual(NOTHING);
+      });
+    });
   });
 });
 

@@ -152,12 +152,27 @@ describeWithEngine('encrypted secrets', () => {
       { WORKSPACE_ENCRYPTION_KEY: 'not the right passphrase' },
       /encrypted, not decrypted: .*; WORKSPACE_ENCRYPTION_KEY does not open them/,
     ],
-  ])('are said to be closed without their key: %j', async (env, words) => {
-    const home = await tempFolder('home');
-    const connection = await server(home.path, env);
-    const { data } = await connection.call('plan_action', target('show'));
-    expect(data.plan.warnings).toContainEqual(expect.stringMatching(words));
-    await connection.close();
-    await home.remove();
-  });
+  ])(
+    'are said to be closed without their key, and nothing runs without secrets.poly: %j',
+    async (env, words) => {
+      const home = await tempFolder('home');
+      const connection = await server(home.path, env);
+      const { data } = await connection.call('plan_action', target('show'));
+      expect(data.plan.warnings).toContainEqual(expect.stringMatching(words));
+      expect(data.plan.policy).toMatchObject({
+        decision: 'deny',
+        rule: 'secrets:locked',
+        remedy: expect.stringContaining('WORKSPACE_ENCRYPTION_KEY'),
+      });
+      const refused = await connection.call('run_action', target('show'));
+      expect(refused.error).toMatchObject({
+        code: 'refused',
+        message: expect.stringContaining('secrets.poly.age'),
+      });
+      const { data: runs } = await connection.call('search_action_runs', {});
+      expect(runs).toMatchObject({ total: 0 });
+      await connection.close();
+      await home.remove();
+    },
+  );
 });

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { envExample, settingsTable } from '../../src/config.ts';
+import { tools } from '../../src/tools/index.ts';
 
 const README = new URL('../../README.md', import.meta.url);
 const ENV_EXAMPLE = new URL('../../.env.example', import.meta.url);
@@ -21,6 +22,12 @@ it('the README has the table of settings', () => {
   expect(begin, `README.md needs the line ${BEGIN}`).toBeGreaterThan(-1);
   expect(end, `README.md needs the line ${END} after the table`).toBeGreaterThan(begin);
   holds(README, `${text.slice(0, begin)}${BEGIN}\n\n${settingsTable()}\n\n${text.slice(end)}`);
+});
+
+it('the README names every tool', () => {
+  const [, text = ''] = /^## Tools$(.*?)^## /ms.exec(readFileSync(README, 'utf8'))!;
+  const named = [...text.matchAll(/^\| `([a-z_]+)` +\|/gm)].map(([, name]) => name!);
+  expect(named.sort()).toEqual(tools.map(({ name }) => name).sort());
 });
 
 it('.env.example lists the settings', () => {

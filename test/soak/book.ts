@@ -51,11 +51,11 @@ export async function sendSomething(server: Connection, book: Book, random: Rand
     const earlier = book.asks.filter(({ pending, told, keyed }) => !pending && (keyed || told.size === 0));
     const again = kind === 'again' && earlier.length > 0 ? random.of(earlier.slice(-8)) : null;
     const ask = again ?? newAsk(book, { random, keyed: kind !== 'keyless', retrigger_of: null });
-    return await send(server, book, { ask, wait_seconds });
+    return void (await send(server, book, { ask, wait_seconds }));
   }
   if (kind === 'retrigger') {
     const ask = newAsk(book, { random, keyed: true, retrigger_of: run_id });
-    return await send(server, book, { ask, wait_seconds });
+    return void (await send(server, book, { ask, wait_seconds }));
   }
   const call =
     kind === 'cancel'
@@ -73,7 +73,7 @@ interface NewAsk {
   retrigger_of: string | null;
 }
 
-function newAsk(book: Book, { random, keyed, retrigger_of }: NewAsk): Ask {
+export function newAsk(book: Book, { random, keyed, retrigger_of }: NewAsk): Ask {
   const reason = `ask ${book.asks.length}`;
   const target = { workspace: 'scripts', block: random.of(BLOCKS), action: random.of(ACTION_NAMES) };
   const ask: Ask = {
@@ -94,22 +94,29 @@ function newAsk(book: Book, { random, keyed, retrigger_of }: NewAsk): Ask {
   return ask;
 }
 
+/** The answer; null: the server was gone before there was one. */
 export async function send(
-  { call }: Connection,
+  { call }: Pick<Connection, 'call'>,
   book: Book,
-  { ask, wait_seconds }: { ask: Ask; wait_seconds: number },
-): Promise<void> {
+  { ask, wait_seconds, timeout }: { ask: Ask; wait_seconds: number; timeout?: number },
+): Promise<Answer | null> {
   const onprogress = ({ message }: { message?: string }): void => {
     const named = /run ([0-9a-f-]{36})/.exec(message ?? '')?.[1];
     if (named) tell(book, ask, named);
   };
   ask.pending = true;
   try {
-    const answer = await call(ask.tool, { ...ask.args, wait_seconds }, { onprogress });
+    const answer = await call(
+      ask.tool,
+      { ...ask.args, wait_seconds },
+      { onprogress, ...(timeout && { timeout }) },
+    );
     const run_id = note(book, answer);
     if (run_id) tell(book, ask, run_id);
+    return answer;
   } catch {
     // The server is gone: nothing was acknowledged.
+    return null;
   } finally {
     ask.pending = false;
   }

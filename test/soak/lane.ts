@@ -89,7 +89,7 @@ async function settle({ place, book }: Lane): Promise<void> {
 }
 
 /** The words of a verification that found something; null: it is sound. */
-function verify({ home, env }: SoakPlace): string | null {
+export function verify({ home, env }: SoakPlace): string | null {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'ledger', 'verify'], {
     env: { PATH: process.env['PATH']!, HOME: home, POLYCRATE_MCP_HOME: home, ...env },
     encoding: 'utf8',

@@ -42,6 +42,19 @@ export async function bytesBelow(folder: string): Promise<Map<string, string>> {
   return files;
 }
 
+/** Every value of every row of a schema, as text. */
+export async function rowsBelow(query: (sql: string) => Promise<any[]>, schema: string): Promise<string[]> {
+  const tables = await query(`SELECT tablename AS name FROM pg_tables WHERE schemaname = '${schema}'`);
+  const texts: string[] = [];
+  for (const { name } of tables) {
+    for (const row of await query(`SELECT * FROM ${schema}."${name}"`)) {
+      const values = Object.values(row as Record<string, unknown>);
+      texts.push(name, ...values.map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') + value.toString('utf8') : typeof value === 'string' ? value : JSON.stringify(value))));
+    }
+  }
+  return texts;
+} // prettier-ignore
+
 /** Characters that move a cursor, hide, or reorder; line ends and tabs are none. */
 export const RAW_CONTROL =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]/u;

@@ -17,10 +17,11 @@ export interface Past extends Partial<
     ActionRun,
     | 'id' | 'kind' | 'organization' | 'workspace' | 'block' | 'block_version' | 'app_version' | 'block_from'
     | 'action' | 'status_reason' | 'exit_code' | 'hostname' | 'os_user' | 'reason' | 'source' | 'pins'
-    | 'retrigger_of' | 'aliases' | 'plan_digest' | 'trigger'
+    | 'workflow' | 'retrigger_of' | 'aliases' | 'plan_digest' | 'trigger' | 'workspace_commit'
   >
 > {
   environment?: string | null;
+  image_digest?: string;
   status?: RunStatus;
   launched?: boolean;
   requested_at: number;
@@ -68,14 +69,14 @@ export function intentFor(past: Past): IntentRequest {
         workspace: past.workspace ?? 'shop',
         workspace_path: '/srv/shop',
         environment: past.environment ? { value: past.environment, origin: 'label' } : null,
-        workspace_commit: null,
+        workspace_commit: past.workspace_commit ?? null,
         workspace_dirty: null,
         block: past.block === undefined ? 'db' : past.block,
         block_version: past.block_version ?? null,
         app_version: past.app_version ?? null,
         block_from: past.block_from ?? null,
         action: past.action === undefined ? 'restart' : past.action,
-        workflow: null,
+        workflow: past.workflow ?? null,
         step: null,
         parent: null,
         status: 'pending',
@@ -93,7 +94,13 @@ export function intentFor(past: Past): IntentRequest {
         cancelled_by: null,
         cancel_reason: null,
         policy_digest: null,
-        executor: { kind: 'docker', runner: null, image: 'image:1', image_digest: null, container: null },
+        executor: {
+          kind: 'docker',
+          runner: null,
+          image: 'image:1',
+          image_digest: past.image_digest ?? null,
+          container: null,
+        },
         plan_digest: past.plan_digest ?? null,
         pins: past.pins ? { ...past.pins } : null,
         log: null,

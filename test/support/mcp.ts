@@ -87,7 +87,7 @@ function environment({ home, env }: ConnectOptions): Record<string, string> {
   return { ...Object.fromEntries(passed), POLYCRATE_MCP_HOME: home, ...env } as Record<string, string>;
 }
 
-function newClient({ onAsk }: ConnectOptions, era: Era): Client {
+export function newClient({ onAsk }: ConnectOptions, era: Era): Client {
   const client = new Client(
     { name: 'test-client', version: '1.2.3' },
     {
@@ -100,7 +100,7 @@ function newClient({ onAsk }: ConnectOptions, era: Era): Client {
   return client;
 }
 
-function oldClient({ onAsk }: ConnectOptions): OldClient {
+export function oldClient({ onAsk }: ConnectOptions): OldClient {
   const client = new OldClient(
     { name: 'test-client', version: '1.2.3' },
     { capabilities: onAsk ? { elicitation: {} } : {} },
@@ -110,7 +110,7 @@ function oldClient({ onAsk }: ConnectOptions): OldClient {
   return client;
 }
 
-async function call(
+export async function call(
   client: Client | OldClient,
   params: { name: string; arguments: Record<string, unknown> },
   extra: object,

@@ -1,7 +1,7 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -41,19 +41,29 @@ function findPrograms(): string | null {
 /** Null: no PostgreSQL server is installed. */
 export const programs = findPrograms();
 
-/** A server in a fresh folder, reachable by its socket only; it ends with the test process, however that ends. */
-export async function ownPostgres(): Promise<OwnPostgresServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'pmcp-pg-'));
+interface Making {
+  /** Where its data lie, or stay from an earlier time; without it a fresh folder, which goes with the server. */
+  folder?: string;
+  memory?: string;
+}
+
+/** A server that is reachable by its socket only; it ends with the test process, however that ends. */
+export async function ownPostgres({ folder: kept, memory = '16MB' }: Making = {}): Promise<OwnPostgresServer> {
+  const folder = kept ?? mkdtempSync(join(tmpdir(), 'pmcp-pg-'));
+  mkdirSync(folder, { recursive: true });
   const account = accountOf();
   if (account) chownSync(folder, account.uid, account.gid);
   const data = join(folder, 'data');
+  const there = existsSync(data);
   const options = ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', '--no-instructions'];
-  const made = spawnSync(join(programs!, 'initdb'), options, { ...account, cwd: '/', encoding: 'utf8' });
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  if (!there) {
+    const made = spawnSync(join(programs!, 'initdb'), options, { ...account, cwd: '/', encoding: 'utf8' });
+    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`);
+  }
   let running: ChildProcess;
   const url = `postgres:///postgres?${new URLSearchParams({ host: folder, user: 'postgres' })}`;
   const start = async (): Promise<void> => {
-    running = launch(join(programs!, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'shared_buffers=16MB', '-c', 'fsync=on'], account);
+    running = launch(join(programs!, 'postgres'), ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', `shared_buffers=${memory}`, '-c', 'fsync=on'], account);
     await answers(url, running);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -64,7 +74,7 @@ export async function ownPostgres(): Promise<OwnPostgresServer> {
   await start();
   const server = serverAt(url, async () => {
     await end('SIGINT');
-    await rm(folder, { recursive: true, force: true });
+    if (kept === undefined) await rm(folder, { recursive: true, force: true });
   });
   return { ...server, socket: join(folder, '.s.PGSQL.5432'), start, crash: () => end('SIGQUIT') };
 } // prettier-ignore

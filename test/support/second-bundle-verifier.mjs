@@ -90,7 +90,7 @@ function runFaults({ run_id, record, events }, { checkpoint, files }) {
 }
 
 /** FORMAT.md, "The record". */
-function merged(events) {
+export function merged(events) {
   const record = {};
   for (const event of events) {
     const facts = JSON.parse(event.facts);
@@ -98,11 +98,52 @@ function merged(events) {
       record.aliases = [...record.aliases, facts.alias];
       continue;
     }
+    if (event.kind === 'run_submitted') {
+      record.api = facts.api;
+      const { action_run_id: id, endpoint = null } = facts.api;
+      const same = (one) => one.source === 'api' && one.endpoint === endpoint && one.id === id;
+      if (id !== null && !record.aliases.some(same))
+        record.aliases = [...record.aliases, { source: 'api', endpoint, id }];
+      continue;
+    }
+    if (event.kind === 'run_seen_elsewhere') {
+      const place = ({ source, endpoint, id }) => canonical([source, endpoint, id]);
+      const others = (record.contradictions ?? []).filter((one) => place(one) !== place(facts.seen));
+      record.aliases = [...record.aliases, ...facts.aliases];
+      record.contradictions = [...others, ...facts.contradictions];
+      if (record.contradictions.length === 0) delete record.contradictions;
+      if (facts.api) record.api = facts.api;
+      continue;
+    }
     if ('status' in record && !['pending', 'running'].includes(record.status)) continue;
+    if (event.kind === 'run_approval_answered') {
+      answer(record, event, facts);
+      continue;
+    }
     const values = event.private.map(({ name, value }) => [name, JSON.parse(value)]);
     for (const [name, value] of [...Object.entries(facts), ...values]) put(record, name.split('.'), value);
+    if (event.kind === 'run_finished' && record.contradictions) {
+      const stays = ({ field, says }) =>
+        !['status', 'exit_code', 'finished_at'].includes(field) ||
+        (record[field] !== null &&
+          (field === 'finished_at' ? Math.abs(says - record[field]) > 5_000 : says !== record[field]));
+      record.contradictions = record.contradictions.filter(stays);
+      if (record.contradictions.length === 0) delete record.contradictions;
+    }
   }
   return record;
+}
+
+function answer(record, event, { outcome, strength, decides }) {
+  const left = Object.fromEntries(event.private.map(({ name, value }) => [name, JSON.parse(value)]));
+  const given = { outcome, strength, at: event.at };
+  const reason = 'reason' in left ? { reason: left.reason } : {};
+  const { principal } = left;
+  record.approvals = [...(record.approvals ?? []), { ...given, ...(principal && { principal }), ...reason }];
+  if (!decides) return;
+  Object.assign(record, decides);
+  const who = principal ? { by: principal.display, person: principal.person } : {};
+  record.approval = { ...given, ...who, ...reason };
 }
 
 function put(target, [name, ...rest], value) {

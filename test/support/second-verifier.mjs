@@ -29,6 +29,7 @@ export function verifyLedger(file, checkpoint, publicKeyPem) {
     faults.push(...strays.map(({ seq }) => ({ what: 'added', seq })));
     if (missingValues(db) > erasedValues(db)) faults.push({ what: 'erased in silence', seq: 0 });
     faults.push(...callFaults(db));
+    faults.push(...mirrorFaults(db));
     if (checkpoint) {
       const ledger = db.prepare("SELECT value FROM meta WHERE name = 'ledger'").get().value;
       faults.push(...checkpointFaults({ checkpoint, publicKeyPem, ledger, hashes, pruning }));
@@ -57,7 +58,9 @@ function erasedValues(db) {
 function pruningOf(db) {
   const newest = "SELECT facts FROM events WHERE kind = 'ledger_pruned' ORDER BY seq DESC LIMIT 1";
   const row = db.prepare(newest).get();
-  return row ? spelledCanonically(row.facts) : null;
+  const facts = row ? spelledCanonically(row.facts) : null;
+  const isWhole = facts && Array.isArray(facts.frontier) && facts.rollups && facts.signature;
+  return isWhole ? facts : null;
 }
 
 function pruningFaults({ db, pruning, publicKeyPem }) {
@@ -160,6 +163,75 @@ function callFaults(db) {
     right.delete(place);
   }
   return [...faults, ...[...right.values()].map(({ seq }) => ({ what: 'call missing', seq }))];
+}
+
+/** Rows of `mirrored` that are not what the events of kind `page_mirrored` say. */
+function mirrorFaults(db) {
+  const faults = [];
+  const pages = new Map();
+  for (const row of db.prepare('SELECT * FROM mirrored ORDER BY seq, position').all()) {
+    pages.set(row.seq, [...(pages.get(row.seq) ?? []), row]);
+  }
+  let gone = 0;
+  for (const { seq, facts } of db
+    .prepare("SELECT seq, facts FROM events WHERE kind = 'page_mirrored'")
+    .all()) {
+    const page = spelledCanonically(facts);
+    const rows = pages.get(seq) ?? [];
+    pages.delete(seq);
+    const leaves = rows.map(mirroredLeaf);
+    const places = rows.every(({ position }, n) => position === n);
+    const marks = leaves.map((hash) => String(hash).slice(0, 8)).join('');
+    const right =
+      places &&
+      page &&
+      rows.length === page.rows &&
+      marks === page.marks &&
+      leaves.every((hash) => hash !== null);
+    if (!right || rootOf(leaves).toString('hex') !== page?.root) faults.push({ what: 'mirrored', seq });
+    for (const row of rows) {
+      const commitments = spelledCanonically(row.commitments) ?? {};
+      const values = spelledCanonically(row.private) ?? {};
+      gone += Object.keys(commitments).length - Object.keys(values).length;
+      for (const [name, { salt, value = null }] of Object.entries(values)) {
+        const mac = createHmac('sha256', Buffer.from(String(salt), 'hex'))
+          .update(canonical(value))
+          .digest('hex');
+        if (mac !== commitments[name]) faults.push({ what: 'mirrored private', seq });
+      }
+    }
+  }
+  for (const seq of pages.keys()) faults.push({ what: 'mirrored added', seq });
+  const erasures = db.prepare("SELECT facts FROM events WHERE kind = 'person_erased'").pluck().all();
+  const told = erasures.reduce((sum, text) => sum + (spelledCanonically(text)?.mirrored_values ?? 0), 0);
+  if (gone > told) faults.push({ what: 'mirrored erased in silence', seq: 0 });
+  const newest = new Map();
+  const rows = db.prepare('SELECT * FROM mirrored ORDER BY seq, position').all();
+  const key = ({ source, endpoint, foreign_id }) => canonical([source, endpoint, foreign_id]);
+  for (const row of rows) newest.set(key(row), row);
+  for (const row of rows) {
+    if (row.current !== Number(newest.get(key(row)) === row))
+      faults.push({ what: 'mirrored current', seq: row.seq });
+  }
+  return faults;
+}
+
+function mirroredLeaf({ source, endpoint, foreign_id, run_id, was, duplicate_of, facts, commitments }) {
+  const [told, own] = [spelledCanonically(facts), spelledCanonically(commitments)];
+  if (!told || !own) return null;
+  return sha256(
+    canonical({
+      format: 1,
+      source,
+      endpoint,
+      foreign_id,
+      run_id,
+      was,
+      duplicate_of,
+      facts: told,
+      private: own,
+    }),
+  );
 }
 
 /** The object, or null if the text is no object or is spelt otherwise than it must be. */

@@ -99,7 +99,8 @@ describe('list_workspaces', () => {
       organization: 'acme',
       environment: { value: 'production', origin: 'label' },
       blocks: 4,
-      workflows: 0,
+      workflows: [],
+      git: null,
       source: 'local',
     });
     expect(shop).not.toHaveProperty('runnable');
@@ -197,6 +198,11 @@ describe('get_block', () => {
     expect(error).toMatchObject({ code: 'ambiguous_name', valid: ['acme/shop', 'globex/shop'] });
     expect(error.next).toContain('organization/name');
   });
+});
+
+it('a resource of files may be kept for a second by whoever read it', async () => {
+  const read = await server.client.readResource({ uri: 'polycrate://workspaces/acme/shop' });
+  expect(read).toMatchObject({ ttlMs: 1_000, cacheScope: 'public' });
 });
 
 it('nothing a client can ask for shows a secret', async () => {

@@ -190,11 +190,16 @@ describe('failed_task_only', () => {
     expect(shown).not.toContain('PLAY RECAP');
     expect(numbers(answer)[0]).toBe(7);
     expect(answer.next).toBeNull();
+    expect(answer.summary).toBe(
+      'task "Restart postgresql" failed on db-2: Could not find the requested service postgresql: host (and 1 more); 2 hosts; failed: db-1, db-2; changed: db-1',
+    );
+    expect(answer.ansible).toMatchObject({ hosts: 2, changed: ['db-1'], failures: [{ n: 9 }, { n: 16 }] });
   });
 
   it('shows the end of a script, which has no tasks', async () => {
     const answer = await read(ids.script, { failed_task_only: true });
     expect(texts(answer)).toEqual(Array.from({ length: 30 }, (_, n) => `step ${n + 51}`));
+    expect(answer).not.toHaveProperty('ansible');
   });
 });
 

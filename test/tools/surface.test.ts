@@ -65,7 +65,9 @@ describe.each(tools)('$name', (tool) => {
   });
 
   it('is named verb_noun, like its file', () => {
-    expect(tool.name).toMatch(/^(get|list|plan|run|retrigger|wait|cancel|search|read)(_[a-z]+)+$/);
+    expect(tool.name).toMatch(
+      /^(get|list|plan|run|retrigger|wait|cancel|search|read|summarize|trace|find)(_[a-z]+)+$/,
+    );
     expect(tool.name.length).toBeLessThanOrEqual(40);
     expect(tool.name).not.toMatch(/^(hub_|cli_|docs_)/);
     expect(existsSync(new URL(`${tool.name.replaceAll('_', '-')}.ts`, SOURCES))).toBe(true);
@@ -75,8 +77,8 @@ describe.each(tools)('$name', (tool) => {
 it('the list has the documented order, and every file that defines a tool is on it', () => {
   const names = [
     'get_status', 'list_workspaces', 'list_blocks', 'get_block', 'plan_action', 'run_action',
-    'retrigger_action_run', 'wait_for_action_run', 'cancel_action_run', 'search_action_runs',
-    'get_action_run', 'read_action_run_log', 'search_trail',
+    'run_workflow', 'retrigger_action_run', 'wait_for_action_run', 'cancel_action_run', 'search_action_runs',
+    'get_action_run', 'read_action_run_log', 'summarize_action_runs', 'trace_versions', 'find_changes', 'search_trail',
   ]; // prettier-ignore
   expect(listed.map(({ name }) => name)).toEqual(names);
   const defining = readdirSync(SOURCES).filter((file) =>

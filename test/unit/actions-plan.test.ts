@@ -44,6 +44,18 @@ describe('the digest of a plan', () => {
 });
 
 describe('what is started', () => {
+  it('by the CLI takes names for names, and answers a prompt that a human was shown', () => {
+    const cli = { path: '/opt/polycrate', version: '1', flags: [] };
+    const action = actionOf({ name: '-a', prompt: 'Really?' });
+    const plan = planOf({ executor: 'cli', cli, image: null, block: blockOf({ name: '--local' }), action });
+    expect(plan.command).toEqual([
+      ...['/opt/polycrate', 'run', '--workspace=/srv/shop', '--force', '--', '--local', '-a'],
+    ]);
+    const other = { ...cli, version: '2' };
+    const upgraded = planOf({ executor: 'cli', cli: other, image: null, block: plan.block, action });
+    expect(upgraded.digest).not.toBe(plan.digest);
+  });
+
   it('hands playbooks the snapshot and keeps a name from becoming an option', () => {
     const action = actionOf({ kind: 'playbook', playbook: '-x.yml', script: [] });
     expect(planOf({ action }).command).toEqual([
@@ -80,6 +92,29 @@ describe('what is started', () => {
     });
     expect(snapshotOf(hostLayout('/srv/shop', '/home/run/1')).workspace.secrets).toEqual({
       'prod-db.key': '/srv/shop/artifacts/secrets/prod-db.key',
+    });
+  });
+
+  it('gives playbooks the labels that the CLI puts on every block, over those of the block', () => {
+    const labelsOf = (kind: string): any => {
+      const block = blockOf({ kind, labels: { tier: 'data', 'blocks.polycrate.io/name': 'mine' } });
+      const target = { workspace: workspaceOf(), block, action: actionOf(), files: filesOf() };
+      const [snapshot] = runFiles({ ...target, layout: containerLayout('/workspace') });
+      return JSON.parse(snapshot!.content).block.labels;
+    };
+    const common = {
+      tier: 'data',
+      'workspaces.polycrate.io/name': 'shop',
+      'organizations.polycrate.io/name': 'acme',
+      'blocks.polycrate.io/name': 'db',
+      'polycrate.io/managed-by': 'cli',
+    };
+    expect(labelsOf('generic')).toEqual({ ...common, 'blocks.polycrate.io/kind': 'generic' });
+    expect(labelsOf('k8sappinstance')).toEqual({
+      ...common,
+      'blocks.polycrate.io/kind': 'k8sappinstance',
+      'k8sappinstances.polycrate.io/name': 'db',
+      'logs.polycrate.io/source': 'app',
     });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decide, type OperatorLimits } from '../../src/actions/policy.ts';
-import { actionOf, blockOf, planOf, workspaceOf } from '../support/planned.ts';
+import { actionOf, blockOf, filesOf, planOf, workspaceOf } from '../support/planned.ts';
 
 const limits = (parts: Partial<OperatorLimits> = {}): OperatorLimits => ({
   mode: 'trusted',
@@ -36,6 +36,7 @@ describe('what nobody can approve', () => {
     ['definition:broken', { block: blockOf({ template: true }) }],
     ['definition:broken', { action: actionOf({ problem: 'neither script nor playbook' }) }],
     ['definition:broken', { workspace: workspaceOf({ problems: [{ ...error, file: 'workspace.poly' }] }) }],
+    ['secrets:locked', { files: filesOf({ encrypted: ['secrets.poly.age'] }) }],
     ['action:interactive', { action: actionOf({ interactive: true }) }],
     ['image:not-allowed', { image: { reference: 'evil:1', digest: null, chosen_by: 'workspace.poly' } }],
     ['mount:not-allowed', { mounts: [mount('/etc')] }],
@@ -47,6 +48,11 @@ describe('what nobody can approve', () => {
       expect(decision).toMatchObject({ decision: 'deny', rule });
       expect(decision.remedy).not.toBeNull();
     }
+  });
+
+  it('runs beside other encrypted files: only what reads them would miss them', () => {
+    const files = filesOf({ encrypted: ['artifacts/secrets/token.txt.age'] });
+    expect(decide(planOf({ files }), limits())).toMatchObject({ decision: 'allow' });
   });
 
   it('allows what the operator named, with all below it', () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTree, inclusionPath, isIncluded } from '../../src/ledger/checkpoint-tree.ts';
+import { createTree, isIncluded } from '../../src/ledger/checkpoint-tree.ts';
 import { createProofTree } from '../../src/ledger/inclusion.ts';
+import { inclusionPath } from '../support/inclusion-path.ts';
 import { isIncluded as isIncludedAgain, rootOf } from '../support/second-verifier.mjs';
 
 const hashes = Array.from({ length: 70 }, (_, n) => createHash('sha256').update(String(n)).digest('hex'));

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { applyEvent, type ActionRun, type RunEvent } from '../../src/runs/action-run.ts';
+import type { ActionRun, RunEvent } from '../../src/runs/action-run.ts';
+import { applyEvent } from '../../src/runs/fold.ts';
 import { createPerson, lossOf, normalName, tombstoneOf, wordsOf } from '../../src/ledger/erase.ts';
 import type { JsonObject } from '../../src/shared/json.ts';
 

@@ -11,6 +11,7 @@ import { intentFor } from '../support/fill-ledger.ts';
 
 const CALLER = {
   principal: { kind: 'os', issuer: null, subject: '1:ada', display: 'ada' } as const,
+  roles: [],
   client: null,
 };
 const READ: CallEnd = { outcome: 'answered', reads: true };
@@ -19,7 +20,8 @@ const REFUSED: CallEnd = { outcome: 'refused', code: 'unknown_name', reads: fals
 let now: number;
 let sleepers: { at: number; wake: () => void }[];
 let stored: CallsEvent[];
-let failure: Error | null;
+/** Why it cannot store; a promise: for how long it does not answer. */
+let failure: Error | Promise<void> | null;
 let recorder: CallRecorder;
 
 const clock: Clock = {
@@ -35,7 +37,8 @@ beforeEach(() => {
   [now, sleepers, stored, failure] = [1_000_000, [], [], null];
   recorder = createCallRecorder({
     append: async (event) => {
-      if (failure) throw failure;
+      if (failure instanceof Error) throw failure;
+      await failure;
       stored.push(event);
     },
     key: async () => new Uint8Array(32),
@@ -71,61 +74,109 @@ async function launched(how: (intent: IntentRequest) => Promise<Intent>): Promis
 } // prettier-ignore
 
 describe('calls that only read', () => {
-  it('wait for a second and are stored as one event', async () => {
+  it('are stored before their answer if nothing was within a second, else a second later as one event', async () => {
+    await call('first', READ);
+    expect(tools()).toEqual([['first']]);
     await call('a', READ);
     await call('b', READ);
     await pass(999);
-    expect(stored).toEqual([]);
+    expect(tools()).toEqual([['first']]);
     await pass(1);
-    expect(tools()).toEqual([['a', 'b']]);
+    expect(tools()).toEqual([['first'], ['a', 'b']]);
     await pass(60_000);
-    expect(stored).toHaveLength(1);
+    expect(stored).toHaveLength(2);
+    await call('c', READ);
+    expect(tools()[2]).toEqual(['c']);
+  });
+
+  it('are stored before their answer if the clock was set back', async () => {
+    await call('first', READ);
+    now -= 7_200_000;
+    await call('a', READ);
+    expect(tools()).toEqual([['first'], ['a']]);
   });
 
   it('are stored earlier where there are too many to wait, and none is lost', async () => {
+    await call('first', READ);
     for (let n = 0; n < 1_000; n++) await call('many', READ);
     await settled();
-    expect(tools()).toEqual([Array.from({ length: 1_000 }, () => 'many')]);
+    expect(tools()).toEqual([['first'], Array.from({ length: 1_000 }, () => 'many')]);
     for (let n = 0; n < 3; n++) await call('large', READ, { text: 'x'.repeat(400_000) });
     await settled();
-    expect(tools()[1]).toEqual(['large', 'large', 'large']);
+    expect(tools()[2]).toEqual(['large', 'large', 'large']);
   });
 
   it('are stored when the server closes, and nothing waits afterwards', async () => {
+    await call('first', READ);
     await call('a', READ);
     await recorder.close();
-    expect(tools()).toEqual([['a']]);
+    expect(tools()).toEqual([['first'], ['a']]);
   });
 });
 
 describe('every other call', () => {
   it('is stored before it is answered, behind those that waited', async () => {
+    await call('first', READ);
     await call('a', READ);
     await call('b', REFUSED);
-    expect(tools()).toEqual([['a', 'b']]);
+    expect(tools()).toEqual([['first'], ['a', 'b']]);
   });
 
   it('goes with the intent if it launches, together with those that waited', async () => {
+    await call('first', READ);
     await call('a', READ);
     const { intent } = await launched(async ({ event }) => ({ outcome: 'stored', run: { id: event.run_id } as never, fence: 1 }));
     const calls = intent!.calls!.facts['calls'] as unknown[];
     expect(calls).toMatchObject([{ tool: 'a' }, { tool: 'run_action', outcome: 'launched', run_id: intent!.event.run_id }]);
     await recorder.flush();
-    expect(stored).toEqual([]);
+    expect(tools()).toEqual([['first']]);
   }); // prettier-ignore
 
   it.each([
     ['was refused', async (): Promise<Intent> => ({ outcome: 'active', run_id: 'x' })],
     ['could not be stored', () => Promise.reject(new AppError('ledger_unavailable', 'no'))],
   ])('leaves those that waited where they are if its intent %s', async (_name, how) => {
+    await call('first', READ);
     await call('a', READ);
     await launched(how);
     await call('b', REFUSED);
-    expect(tools()).toEqual([['a', 'b']]);
+    expect(tools()).toEqual([['first'], ['a', 'b']]);
   });
 });
 
 describe('a ledger that cannot store calls', () => {
+  it('is told of with the first read that comes a second after the last was stored', async () => {
+    await call('a', READ);
+    failure = new Error('disk full');
+    await pass(999);
+    await call('b', READ);
+    expect(warningOf(recorder.standing())).toBeNull();
+    await pass(1);
+    await call('c', READ);
+    expect(warningOf(recorder.standing())).toMatch(/^this call and 1 more are not recorded yet.*disk full/);
+  });
+
+  it('and does not say so either is waited for by one read, for a second', async () => {
+    await call('a', READ);
+    let answer: () => void = () => undefined;
+    failure = new Promise<void>((resolve) => (answer = resolve));
+    await pass(1_000);
+    const first = call('b', READ).then(() => 'answered');
+    const meanwhile = (): Promise<string> => Promise.race([first, settled().then(() => 'waits')]);
+    await pass(999);
+    expect(await meanwhile()).toBe('waits');
+    await pass(1);
+    expect(await meanwhile()).toBe('answered');
+    expect(warningOf(recorder.standing())).toMatch(/^this call is not recorded yet,.*does not answer/);
+    await call('c', READ);
+    expect(warningOf(recorder.standing())).toMatch(/^this call and 1 more are/);
+    failure = null;
+    answer();
+    await settled();
+    expect(recorder.standing()).toEqual({ recording: true, problem: null, waiting: 0 });
+    expect(tools()).toEqual([['a'], ['b'], ['c']]);
+  });
+
   it('is told of with every answer, and forgotten once it can', async () => {
     failure = new Error('disk full');
     await call('a', REFUSED);

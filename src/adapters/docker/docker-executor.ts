@@ -1,6 +1,9 @@
 import { type Clock, type Log } from '../../shared/ports.ts';
 import { type Executor, type OutputSink } from '../../runs/executor.ts';
+import { basesDigest } from '../../actions/custom-image.ts';
 import { adoptContainer } from './adopt.ts';
+import { buildImage } from './build.ts';
+import { createBuildOnce } from './builds.ts';
 import { dockerConfigDir, type EndpointHints } from './endpoints.ts';
 import { createEngine } from './engine.ts';
 import { engineError } from './engine-errors.ts';
@@ -11,11 +14,14 @@ import { findImage, pullImage } from './pull.ts';
 
 const STALL_MS = 10_000;
 const UNREACHABLE_MS = 60_000;
+const BUILD_MS = 30 * 60 * 1000;
 
 export interface DockerExecutorOptions extends EndpointHints {
   /** Value of the label that tells this ledger's containers from others'. */
   ledgerLabel: string;
   pullTimeoutMs: number;
+  /** The same for the build of a workspace's own image; default 30 min. */
+  buildTimeoutMs?: number;
   /** A sink that pauses longer than this is detached from, so that the container runs on; default 10 s. */
   stallMs?: number;
   /** How long a run is followed while no engine answers; default 60 s. */
@@ -30,6 +36,7 @@ export interface DockerExecutorOptions extends EndpointHints {
 export function createDockerExecutor(options: DockerExecutorOptions): Executor {
   const { clock, log } = options;
   const engine = createEngine(options);
+  const buildOnce = createBuildOnce();
   const auth = { configDir: dockerConfigDir(options), helperEnv: options.helperEnv };
   const reading = (sink: OutputSink): OutputOptions => ({
     sink,
@@ -58,6 +65,17 @@ export function createDockerExecutor(options: DockerExecutorOptions): Executor {
     pull: (reference, progress, signal) =>
       use('pull an image', (docker) =>
         pullImage(docker, reference, { auth, clock, timeoutMs: options.pullTimeoutMs, progress, signal }),
+      ),
+    build: ({ build, entries, say, signal, limits }) =>
+      use('build an image', (docker) =>
+        buildOnce(`${build.tag} ${basesDigest(build.bases)}`, { say, signal }, (shared) =>
+          buildImage(docker, build, {
+            ...shared,
+            entries: entries(),
+            limits,
+            timeoutMs: options.buildTimeoutMs ?? BUILD_MS,
+          }),
+        ),
       ),
     start: (spec, sink) =>
       use('start a container', (docker) =>

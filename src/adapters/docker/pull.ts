@@ -17,7 +17,11 @@ export interface PullOptions {
 
 export async function findImage(docker: Docker, reference: string): Promise<ImageFacts | null> {
   try {
-    return { digest: (await docker.getImage(reference).inspect()).Id };
+    const { Id, Config } = await docker.getImage(reference).inspect();
+    // An image without labels has none at all.
+    const labels = (Config?.Labels as Record<string, string> | null | undefined) ?? {};
+    const onBuild = Config?.OnBuild as unknown[] | null | undefined;
+    return { digest: Id, labels, triggers: (onBuild ?? []).length > 0 };
   } catch (error) {
     if (statusOf(error) === 404) return null;
     if (isUnreachable(error)) throw engineGone(error, 'look up an image');

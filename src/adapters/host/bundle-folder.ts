@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, rmSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { hostname } from 'node:os';
+import { basename, dirname, join, relative } from 'node:path';
 import type { BundleSink } from '../../history/export-bundle.ts';
 import { MANIFEST, type BundleFile } from '../../ledger/bundle.ts';
 import type { BundleSource } from '../../ledger/verify-bundle.ts';
@@ -21,8 +22,10 @@ export interface BundleDraft extends BundleSink {
 /** Throws `configuration` if something is at `folder` already. */
 export async function createBundleFolder(folder: string): Promise<BundleDraft> {
   await refuseTaken(folder);
-  const draft = `${folder}.${randomBytes(4).toString('hex')}.part`;
+  await sweepDrafts(folder);
+  const draft = `${folder}.${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}.part`;
   await mkdir(draft, { mode: 0o700 });
+  const kept = discardWhenStopped(draft);
   const done: BundleFile[] = [];
   /** The one that was written to last is the last one. */
   const open = new Map<string, Growing>();
@@ -47,9 +50,45 @@ export async function createBundleFolder(folder: string): Promise<BundleDraft> {
     async publish() {
       await refuseTaken(folder);
       await rename(draft, folder);
+      kept();
     },
-    discard: () => rm(draft, { recursive: true, force: true }),
+    async discard() {
+      await rm(draft, { recursive: true, force: true });
+      kept();
+    },
   };
+}
+
+/** Somebody who stops an export wants nothing of it. Answers what ends the watch. */
+function discardWhenStopped(draft: string): () => void {
+  const stop = (signal: NodeJS.Signals): void => {
+    end();
+    rmSync(draft, { recursive: true, force: true });
+    // Once more, with nobody listening: the process ends as that signal ends processes.
+    process.kill(process.pid, signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const end = (): void => signals.forEach((signal) => process.off(signal, stop));
+  for (const signal of signals) process.once(signal, stop);
+  return end;
+}
+
+/** What exports from this host to the same place left behind that were killed. */
+async function sweepDrafts(folder: string): Promise<void> {
+  const [parent, name] = [dirname(folder), `${basename(folder)}.${hostname()}-`];
+  for (const entry of await readdir(parent).catch(() => [])) {
+    const pid =
+      entry.startsWith(name) && /^([1-9][0-9]*)-[0-9a-f]{8}\.part$/.exec(entry.slice(name.length))?.[1];
+    if (pid && !isAlive(Number(pid))) await rm(join(parent, entry), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
+  }
 }
 
 async function refuseTaken(folder: string): Promise<void> {

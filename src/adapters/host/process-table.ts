@@ -1,24 +1,69 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { codeOf } from '../../shared/errors.ts';
 import type { ProcessIdentity, ProcessTable } from '../../shared/ports.ts';
 
 /** Field 22 of /proc/PID/stat; the command in field 2 may hold blanks and brackets. */
 const START_TIME_FIELD = 22 - 3;
 
-/** Tells processes apart on this host, also after a pid was given again. */
-export function createProcessTable(): ProcessTable {
+/** Tells processes apart on this host, also after a pid was given again. `home`: the data folder. */
+export function createProcessTable(home: string): ProcessTable {
   let self: ProcessIdentity | null = null;
+  const here = (): ProcessIdentity => {
+    if (self) return self;
+    const place = placeOf(home);
+    return (self = { ...identityOf(process.pid), ...(place !== undefined && { place }) });
+  };
   return {
-    self: () => (self ??= identityOf(process.pid)),
+    self: here,
     state(other) {
-      const here = (self ??= identityOf(process.pid));
-      if (other.host !== here.host || other.pid_ns !== here.pid_ns) return 'unseen';
-      if (other.boot_id !== here.boot_id) return 'dead';
+      const { host, pid_ns, boot_id } = here();
+      if (other.host !== host || other.pid_ns !== pid_ns) return 'unseen';
+      if (other.boot_id !== boot_id) return 'dead';
       return startTimeOf(other.pid) === other.pid_start ? 'alive' : 'dead';
     },
   };
+}
+
+/**
+ * A random name in the folder, so that a folder that moves, or that several hosts see, stays the same place. Undefined
+ * where it cannot be written: nothing can be recorded or started there either, and those say why.
+ */
+function placeOf(home: string): string | undefined {
+  const file = join(home, 'place');
+  try {
+    return readText(file) ?? makePlace(home, file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of several processes one is the first, and none ever reads a part. */
+function makePlace(home: string, file: string): string | undefined {
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const draft = join(home, `place.${process.pid}`);
+  try {
+    writeFileSync(draft, `${randomUUID()}\n`, { mode: 0o600 });
+    linkSync(draft, file);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  return readText(file);
+}
+
+/** Undefined: there is no such file. */
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function identityOf(pid: number): ProcessIdentity {

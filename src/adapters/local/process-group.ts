@@ -1,6 +1,6 @@
 import { codeOf } from '../../shared/errors.ts';
 import { type Clock } from '../../shared/ports.ts';
-import { groupMembers } from './process-table.ts';
+import { groupMembers, processesWithEnv } from './process-table.ts';
 
 const POLL_MS = 250;
 
@@ -37,4 +37,18 @@ export async function stopGroup({ group, over, grace_ms }: GroupStop, clock: Clo
   await Promise.race([gone, clock.sleep(grace_ms, settled.signal)]);
   settled.abort();
   signalGroup(group, 'SIGKILL');
+}
+
+interface Marked {
+  uid: number;
+  grace_ms: number;
+  clock: Clock;
+}
+
+/** Stops every group with a process that has this entry in its environment, whichever group that is. */
+export async function stopMarked(entry: string, { uid, grace_ms, clock }: Marked): Promise<void> {
+  const groups = new Set((await processesWithEnv(entry, uid)).map(({ group }) => group));
+  await Promise.all(
+    [...groups].map((group) => stopGroup({ group, over: untilGroupGone(group, clock), grace_ms }, clock)),
+  );
 }

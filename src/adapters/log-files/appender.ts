@@ -2,7 +2,7 @@ import { mkdir, open, rm, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Stream } from '../../runs/executor.ts';
 import { START, encodeHeader, encodeLine, type Position } from './format.ts';
-import { scanLog, segmentFile, type Segment } from './files.ts';
+import { begun, scanLog, segmentFile, type Segment } from './files.ts';
 
 /** Text waits in memory up to this; beyond it the reader of the output should pause. */
 const QUEUE_BYTES = 1024 * 1024;
@@ -27,7 +27,9 @@ export interface Appender {
 export async function openAppender(head: string, maxBytes: number): Promise<Appender> {
   const first: Record<Stream, string | null> = { stdout: null, stderr: null };
   const segments = await scanLog(head, (line) => (first[line.stream] ??= line.text));
-  const last = segments.at(-1);
+  const whole = begun(segments);
+  for (const { number } of segments.slice(whole.length)) await rm(segmentFile(head, number), { force: true });
+  const last = whole.at(-1);
   if (last) await truncate(segmentFile(head, last.number), last.bytes);
   return appender({ head, maxBytes, first, last });
 }

@@ -53,7 +53,10 @@ async function openSegments(head: string): Promise<OpenSegment[]> {
   for (let listing = 1; ; listing += 1) {
     const opened: OpenSegment[] = [];
     try {
-      for (const number of await segmentsOf(head)) {
+      const numbers = await segmentsOf(head);
+      // A log is put into its place head last: without it there is none yet.
+      if (numbers[0] !== 0) return [];
+      for (const number of numbers) {
         opened.push({ number, handle: await open(segmentFile(head, number)) });
       }
       return opened;
@@ -108,6 +111,11 @@ export async function scanLog(
   } finally {
     await closeAll(opened);
   }
+}
+
+/** Without what was only just made when its writer was looked at, or killed: it does not say where in the log it begins. */
+export function begun(segments: readonly Segment[]): Segment[] {
+  return segments.filter(({ number, bytes }) => number === 0 || bytes > 0);
 }
 
 async function scanSegment(

@@ -47,3 +47,11 @@ export function decodeLine(line: string): StoredLine | null {
 export function decodeHeader(line: string): Position | null {
   return line.startsWith('#') ? (JSON.parse(line.slice(1)) as Position) : null;
 }
+
+const LINE = /^[oe]\d{1,10}\t/;
+const HEADER = /^#\{"lines":\d{1,15},"stdout":\d{1,15},"stderr":\d{1,15}\}$/;
+
+/** Whether a writer of ours may have left that line, or that header. */
+export function isLine(line: string, isHeader: boolean): boolean {
+  return (isHeader ? HEADER : LINE).test(line);
+}

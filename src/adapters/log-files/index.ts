@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import type { LogLine, LogQuery, LogSlice, RunLogs } from '../../runs/run-log.ts';
 import { openAppender } from './appender.ts';
-import { bytesOf, headFile, logIds, scanLog, segmentFile, segmentsOf } from './files.ts';
+import { begun, bytesOf, headFile, logIds, scanLog, segmentFile, segmentsOf } from './files.ts';
+import { createPut } from './put.ts';
 import { createLogWriter, gapOf } from './writer.ts';
 
 /** Run logs as files below `home/logs`, one set per run, at most `maxBytes` each. */
@@ -12,6 +13,7 @@ export function createLogFiles({ home, maxBytes }: { home: string; maxBytes: num
       const appender = await openAppender(head, maxBytes);
       return createLogWriter({ head, appender, replay, clean });
     },
+    put: createPut({ home, maxBytes }),
     read: (run_id, query) => read(headFile(home, run_id), query),
     ids: () => logIds(home),
     remove: (run_id) => remove(headFile(home, run_id)),
@@ -28,7 +30,7 @@ async function remove(head: string): Promise<boolean> {
 
 async function read(head: string, query: LogQuery): Promise<LogSlice | null> {
   const collector = createCollector(query);
-  const segments = await scanLog(head, collector.take);
+  const segments = begun(await scanLog(head, collector.take));
   if (segments.length === 0) return null;
   return {
     lines: collector.lines(),
@@ -49,7 +51,7 @@ function createCollector({ mode, lines: wanted, line, stream, matches }: LogQuer
   return {
     take(stored, n) {
       if (stream && stored.stream !== stream) return;
-      if (matches && !matches(stored.text)) return;
+      if (matches && !matches(stored.text, n)) return;
       matching += 1;
       if ((mode === 'from' || mode === 'grep') && n < line) return;
       if (mode !== 'tail' && kept.length >= wanted) return;

@@ -13,8 +13,13 @@ interface WriterOptions {
   clean: CleanOutput;
 }
 
-/** Feeds an appender from raw output; in a replay it first passes over what is stored already. */
-export function createLogWriter({ head, appender, replay, clean }: WriterOptions): RunLogWriter {
+/** Feeds an appender from raw output; in a replay it first passes over what is stored already. `end` closes without a summary. */
+export function createLogWriter({
+  head,
+  appender,
+  replay,
+  clean,
+}: WriterOptions): RunLogWriter & { end(): Promise<void> } {
   const resumed = { ...appender.position };
   const skip: Record<Stream, number> = replay
     ? { stdout: resumed.stdout, stderr: resumed.stderr }
@@ -36,7 +41,12 @@ export function createLogWriter({ head, appender, replay, clean }: WriterOptions
     else appender.add(stream, raw, text);
   });
 
+  const end = async (): Promise<void> => {
+    splitter.flush();
+    await appender.close();
+  };
   return {
+    end,
     write(stream, chunk) {
       splitter.push(stream, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       return !appender.full;
@@ -44,8 +54,7 @@ export function createLogWriter({ head, appender, replay, clean }: WriterOptions
     drain: () => appender.flush(),
     abandon: () => appender.close(),
     async close() {
-      splitter.flush();
-      await appender.close();
+      await end();
       return summarize(head, appender, headLost);
     },
   };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { applyEvent } from '../../runs/action-run.ts';
+import { applyEvent } from '../../runs/fold.ts';
 import type { ImportBatch, LedgerArchive } from '../../ledger/archive.ts';
 import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import type { Database } from './database.ts';

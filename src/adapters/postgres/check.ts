@@ -1,6 +1,5 @@
 import type { Row } from '../../runs/row.ts';
 import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
-import type { ActionRun } from '../../runs/action-run.ts';
 import {
   createCollector,
   type Erased,
@@ -13,22 +12,28 @@ import type { Pruning } from '../../ledger/prune.ts';
 import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
 import { createChainCheck } from '../../ledger/verify-chain.ts';
 import { checkRun, type Projector } from '../../ledger/verify-projection.ts';
+import { checkMirror } from './check-mirror.ts';
+import { TOTAL_RUNS } from '../sql/cubes.ts';
+import { checkCounts } from './check-counts.ts';
 import { checkTrail } from './check-trail.ts';
 import type { Database, Query } from './database.ts';
+import { stream } from './stream.ts';
 import { readPruned } from './prune.ts';
+import type { MirroredRow } from '../../ledger/mirrored-row.ts';
 import { plain } from './plain-text.ts';
-import { peopleOf, rowOf } from './projection.ts';
+import { flat, PLAIN_COLUMNS, TERM_COLUMNS } from '../sql/narrow.ts';
+import { narrow, rowOf } from './projection.ts';
 
-const PAGE = 2_000;
+const PROGRESS_EVERY = 2_000;
 
 /** What the tables say about a record, booleans as numbers. */
 export const projector: Projector = {
   row: (run) => cells(rowOf(run)),
-  people: (run) => peopleOf(run).map(({ name, role }) => `${role} ${name}`),
-  aliases: (run: ActionRun) => run.aliases.map(({ id }) => plain(id)),
+  narrow: (run) => flat(narrow(run)),
+  text: plain,
 };
 
-function cells({ record: _, version: __, ...row }: Record<string, unknown>): Row {
+function cells({ record: _, version: __, n: ___, ...row }: Record<string, unknown>): Row {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
   ) as Row;
@@ -63,8 +68,11 @@ export async function verify(
     if (!from) await checkTriggers(parts);
     checkPruned(pruned, task.known, findings.add);
     const { state, ...counts } = await checkEvents(parts, erased.add);
-    const runs = await checkRuns(parts);
+    const { runs, narrow_runs } = await checkRuns(parts);
+    // What was counted is about all runs, so it is looked at when all are.
+    if (!from) await checkCounts(query, narrow_runs, parts.found);
     await checkTrail(query, Number(from?.size ?? 0), { stream, found: parts.found });
+    await checkMirror(query, Number(from?.size ?? 0), { stream, found: parts.found });
     await query('COMMIT');
     return {
       ...state,
@@ -95,21 +103,6 @@ async function checkTriggers({ query, found }: Parts): Promise<void> {
   }
 }
 
-/** Rows of a statement in pages; `name` is the cursor's, ours and not from outside. */
-export async function* stream<R extends object>(
-  query: Query,
-  name: string,
-  statement: string,
-): AsyncGenerator<R> {
-  await query(`DECLARE ${name} NO SCROLL CURSOR FOR ${statement}`);
-  for (;;) {
-    const rows = await query<R>(`FETCH ${PAGE} FROM ${name}`);
-    yield* rows;
-    if (rows.length < PAGE) break;
-  }
-  await query(`CLOSE ${name}`);
-}
-
 const EVENT = 'seq, at, kind, run_id, facts, commitments, prev, hash';
 
 async function checkEvents(
@@ -137,7 +130,7 @@ async function checkEvents(
     }
     chain.event(event, own);
     counts.events += 1;
-    if (counts.events % PAGE === 0) onProgress({ step: 'events', done: event.seq, total: last });
+    if (counts.events % PROGRESS_EVERY === 0) onProgress({ step: 'events', done: event.seq, total: last });
   }
   for (; !next.done; next = await values.next()) chain.stray(next.value);
   return { state: chain.end(), ...counts };
@@ -148,40 +141,54 @@ interface StoredRun {
   run_id: string;
   events: (StoredEvent & { values: { name: string; value: string }[] })[] | null;
   row: Record<string, unknown> | null;
+  narrow: Row | null;
   people: string[] | null;
   aliases: string[] | null;
   requests: number[] | null;
+  mirrored: MirroredRow[] | null;
 }
 
 /** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
-async function checkRuns({ query, task, found, onProgress }: Parts): Promise<number> {
+async function checkRuns({ query, task, found, onProgress }: Parts): Promise<{ runs: number; narrow_runs: number }> {
   const after = Number(task.from?.size ?? 0);
-  const [count] = await query<{ total: number }>('SELECT count(*) AS total FROM runs');
-  let done = 0;
+  const [count] = await query<{ total: number }>(`SELECT ${TOTAL_RUNS} AS total`);
+  let [done, narrow_runs] = [0, 0];
   for await (const stored of stream<StoredRun>(query, 'all_runs', runsStatement(after))) {
-    const { run_id, events, row, people, aliases, requests } = stored;
+    const { run_id, events, row, people, aliases, requests, mirrored } = stored;
+    if (stored.narrow) narrow_runs += 1;
     const parts = {
       run_id,
       events: (events ?? []).map(({ values, ...event }) => ({ event, values })),
       row: row && cells(row),
       record: row ? String(row['record']) : null,
+      narrow: stored.narrow,
       people: people ?? [],
       aliases: aliases ?? [],
       requests: requests ?? [],
+      mirrored: mirrored ?? [],
     };
     checkRun(parts, projector, found);
     done += 1;
-    if (done % PAGE === 0) onProgress({ step: 'runs', done, total: count!.total });
+    if (done % PROGRESS_EVERY === 0) onProgress({ step: 'runs', done, total: count!.total });
   }
-  return done;
-}
+  return { runs: done, narrow_runs };
+} // prettier-ignore
+
+// What has a number but no term is not what has none.
+const NARROW_MEMBERS = [
+  ...['start', ...PLAIN_COLUMNS].map((column) => `'${column}', c.${column}`),
+  ...TERM_COLUMNS.map(
+    (column) => `'${column}', CASE c.${column} WHEN 0 THEN NULL
+      ELSE coalesce((SELECT t.value FROM terms t WHERE t.id = c.${column} AND t.kind = '${column}'), c.${column}::text) END`,
+  ),
+].join(', ');
 
 function runsStatement(after: number): string {
   const ids =
     after === 0
       ? `SELECT run_id FROM events WHERE run_id <> '' UNION SELECT id FROM runs UNION SELECT run_id FROM run_people
-         UNION SELECT run_id FROM run_aliases UNION SELECT run_id FROM requests`
-      : `SELECT DISTINCT run_id FROM events WHERE run_id <> '' AND seq > ${after}`;
+         UNION SELECT run_id FROM run_aliases UNION SELECT run_id FROM requests UNION SELECT run_id FROM mirrored`
+      : `SELECT run_id FROM events WHERE run_id <> '' AND seq > ${after} UNION SELECT run_id FROM mirrored WHERE seq > ${after}`;
   return `SELECT i.run_id,
     (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'kind', e.kind, 'run_id', e.run_id, 'facts', e.facts,
        'commitments', e.commitments, 'prev', e.prev, 'hash', e.hash, 'values', (
@@ -189,8 +196,11 @@ function runsStatement(after: number): string {
          FROM event_private p WHERE p.seq = e.seq)) ORDER BY e.seq)
      FROM events e WHERE e.run_id = i.run_id AND e.run_id <> '') AS events,
     (SELECT to_json(r) FROM runs r WHERE r.id = i.run_id) AS row,
+    (SELECT json_build_object(${NARROW_MEMBERS}) FROM runs r JOIN narrow_runs c
+       ON c.start = coalesce(r.started_at, r.requested_at) AND c.n = r.n WHERE r.id = i.run_id) AS narrow,
     (SELECT json_agg(n.role || ' ' || n.name) FROM run_people n WHERE n.run_id = i.run_id) AS people,
     (SELECT json_agg(a.alias) FROM run_aliases a WHERE a.run_id = i.run_id) AS aliases,
-    (SELECT json_agg(k.at) FROM requests k WHERE k.run_id = i.run_id) AS requests
+    (SELECT json_agg(k.at) FROM requests k WHERE k.run_id = i.run_id) AS requests,
+    (SELECT json_agg(to_json(m) ORDER BY m.seq, m.position) FROM mirrored m WHERE m.run_id = i.run_id) AS mirrored
     FROM (${ids}) AS i ORDER BY i.run_id`;
 }

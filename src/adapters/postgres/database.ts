@@ -12,7 +12,9 @@ export interface Database {
   location: string;
   /** For statements that may be repeated: tries again on new connections while it is lost. `ledger_unavailable`. */
   read: Query;
-  /** The same on connections that questions do not use up. */
+  /** Several statements that see the ledger as of one moment, on the connections of questions; all of it may be repeated. */
+  snapshot<T>(use: (query: Query) => Promise<T>): Promise<T>;
+  /** Like `read`, on connections that questions do not use up. */
   write: Query;
   /** One connection and one attempt, for several statements in a row. Throws the driver's own errors. */
   alone<T>(use: (query: Query) => Promise<T>): Promise<T>;
@@ -65,10 +67,13 @@ export async function createDatabase(options: DatabaseOptions): Promise<Database
     return made;
   };
   const [readers, writers] = [pool(READERS), pool(WRITERS)];
+  const patience = { location, patience_ms };
+  const one = (pool: Pool): Query => (text, values) => patient(patience, async () => (await pool.query(text, values as unknown[])).rows as never);
   return {
     location,
-    read: patient({ pool: readers, location, patience_ms }),
-    write: patient({ pool: writers, location, patience_ms }),
+    read: one(readers),
+    write: one(writers),
+    snapshot: (use) => patient(patience, () => inSnapshot(readers, use)),
     async alone(use) {
       const client = new driver.Client({ ...config, query_timeout: 0 });
       client.on('error', () => undefined);
@@ -98,26 +103,36 @@ function numbersOf(parsers: typeof types): typeof types.getTypeParser {
   return parserOf as typeof types.getTypeParser;
 } // prettier-ignore
 
-/** One statement is one transaction, so that a repetition needs no more than a statement that may be repeated. */
-function patient({
-  pool,
-  location,
-  patience_ms,
-}: {
-  pool: Pool;
-  location: string;
-  patience_ms: number;
-}): Query {
-  return async (text, values) => {
-    const deadline = performance.now() + patience_ms;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return (await pool.query(text, values as unknown[])).rows as never;
-      } catch (error) {
-        const wait = PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]!;
-        if (!isPassing(error) || performance.now() + wait > deadline) throw unavailable(error, location);
-        await pause(wait);
-      }
+/** Connections break: what may be repeated is tried again for a while. */
+async function patient<T>(
+  { location, patience_ms }: { location: string; patience_ms: number },
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const deadline = performance.now() + patience_ms;
+  for (let attempts = 0; ; attempts++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const wait = PAUSES_MS[Math.min(attempts, PAUSES_MS.length - 1)]!;
+      if (!isPassing(error) || performance.now() + wait > deadline) throw unavailable(error, location);
+      await pause(wait);
     }
-  };
+  }
+}
+
+async function inSnapshot<T>(pool: Pool, use: (query: Query) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const result = await use(
+      async (text, values) => (await client.query(text, values as unknown[])).rows as never,
+    );
+    await client.query('COMMIT');
+    broken = false;
+    return result;
+  } finally {
+    // One that failed in between is not worth mending.
+    client.release(broken);
+  }
 }

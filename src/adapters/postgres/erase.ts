@@ -5,10 +5,15 @@ import {
 } from '../../ledger/erase.ts'; // prettier-ignore
 import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../ledger/upkeep.ts';
 import { rebuild, type PlainValue } from '../../ledger/verify-projection.ts';
+import { learnFrom, rowLoss, type RowLoss } from '../../ledger/erase-mirrored.ts';
+import type { MirroredRow } from '../../ledger/mirrored-row.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
-import { projector, stream } from './check.ts';
+import { projector } from './check.ts';
+import { stream } from './stream.ts';
 import type { Query } from './database.ts';
-import { rowOf } from './projection.ts';
+import { PRIVATE_ROWS, takeOutOfRows } from './erase-rows.ts';
+import { forgetTerms } from './narrow-runs.ts';
+import { narrowDocumentOf, rowOf } from './projection.ts';
 import { ledgerKey } from './upkeep.ts';
 
 const BATCH = 500;
@@ -44,21 +49,22 @@ export async function erase(query: Query, request: ErasureRequest, onProgress: O
   search = await find(query, request.subject, onProgress, search);
   // A new name of the person may stand in old events too.
   if (search.person.names().length > names) search = await find(query, request.subject, onProgress);
-  const { survey: found, losses } = await lossesOf(query, search, request.logs);
-  if (losses.length > 0) {
+  const { survey: found, losses, rows } = await lossesOf(query, search, request.logs);
+  if (losses.length + rows.length > 0) {
     const key = await ledgerKey(query);
-    const { values, events, runs, requested } = found;
+    const { values, mirrored_values, events, runs, requested } = found;
     const seq = await chainEvent(query, {
       kind: 'person_erased',
       run_id: '',
       at: request.at,
       facts: erasedFacts(
-        { values, events, runs, logs: request.logs ? requested.length : null },
+        { values, mirrored_values, events, runs, logs: request.logs ? requested.length : null },
         found.names.map((name) => tombstoneOf(name, key)),
       ),
       private: request.by,
     });
     await takeOut(query, { losses, version: seq }, onProgress);
+    await takeOutOfRows(query, rows);
   }
   await query('COMMIT');
   return found;
@@ -73,6 +79,7 @@ async function find(query: Query, subject: string, onProgress: OnUpkeep, before?
   const values = (name: string): AsyncGenerator<Value> =>
     stream<Value>(query, name, `SELECT seq, name, value FROM event_private WHERE seq > ${after} AND seq <= ${last} AND value <> 'null'`);
   for await (const value of values('learn')) person.learn(value);
+  for await (const row of stream<MirroredRow>(query, 'learn_rows', PRIVATE_ROWS)) learnFrom(row, person);
   let count = 0;
   for await (const value of values('look')) {
     if (++count % 20_000 === 0) onProgress({ step: 'values', done: value.seq, total: last });
@@ -80,7 +87,7 @@ async function find(query: Query, subject: string, onProgress: OnUpkeep, before?
   }
   const words = wordsOf(person.names());
   let facts = before?.facts ?? 0;
-  for await (const row of stream<{ facts: string }>(query, 'all_facts', `SELECT facts FROM events WHERE seq > ${after} AND seq <= ${last}`)) {
+  for await (const row of stream<{ facts: string }>(query, 'all_facts', `SELECT facts FROM events WHERE seq > ${after} AND seq <= ${last} UNION ALL SELECT facts FROM mirrored WHERE seq > ${after} AND seq <= ${last}`)) {
     if (words.test(row.facts)) facts += 1;
   }
   return { person, named, facts, last };
@@ -90,7 +97,7 @@ async function lossesOf(
   query: Query,
   { person, named, facts }: Search,
   logs: boolean,
-): Promise<{ survey: ErasureSurvey; losses: EventLoss[] }> {
+): Promise<{ survey: ErasureSurvey; losses: EventLoss[]; rows: RowLoss[] }> {
   const losses: EventLoss[] = [];
   const requested = new Set<string>();
   for (const seqs of batches([...named])) {
@@ -106,9 +113,16 @@ async function lossesOf(
     }
   }
   if (logs) losses.push(...(await digestsOf(query, [...requested])));
+  const rows: RowLoss[] = [];
+  for await (const row of stream<MirroredRow>(query, 'look_rows', PRIVATE_ROWS)) {
+    const loss = rowLoss(row, person);
+    if (loss) rows.push(loss);
+    if (loss?.acted) requested.add(loss.run_id);
+  }
   return {
     losses,
-    survey: { names: person.names(), requested: [...requested], facts, ...countLosses(losses) },
+    rows,
+    survey: { names: person.names(), requested: [...requested], facts, ...countLosses(losses, rows) },
   };
 }
 
@@ -146,6 +160,7 @@ async function takeOut(
     await rewrite(query, batch, version);
     onProgress({ step: 'erasing', done: (done += batch.length), total: runs.length });
   }
+  await forgetTerms(query);
 }
 
 /** The tables as the events say after the erasure; the version tells writers that their copy is stale. */
@@ -158,28 +173,29 @@ async function rewrite(query: Query, runs: string[], version: number): Promise<v
   );
   const rebuilt = stored.map(({ run_id, events }) => {
     const parts = events.map((event) => ({ event, values: event.values ?? [] }));
-    const tables = rebuild({ events: parts }, projector);
+    const tables = rebuild({ events: parts, mirrored: [] }, projector);
     if (tables === null || tables === 'impossible') throw notInOrder(run_id);
     return tables;
   });
   const rows = rebuilt.map(({ run }) => ({ ...rowOf(run), version }));
   const columns = Object.keys(rows[0]!).filter((column) => column !== 'id');
+  const narrow = rebuilt.map(({ run }) => ({ id: run.id, narrow: narrowDocumentOf(run) }));
+  await query(
+    `SELECT ledger_narrow(r.n, coalesce(r.started_at, r.requested_at), x.narrow)
+     FROM json_to_recordset($1) AS x(id text, narrow json) JOIN runs r ON r.id = x.id`,
+    [JSON.stringify(narrow)],
+  );
   await query(
     `UPDATE runs r SET (${columns.join(', ')}) = (${columns.map((column) => `x.${column}`).join(', ')})
      FROM json_populate_recordset(NULL::runs, $1) AS x WHERE r.id = x.id`,
     [JSON.stringify(rows)],
   );
-  const people = rebuilt.flatMap((tables) => [...tables.people].map((entry) => personOf(tables.run.id, entry)));
+  const people = rebuilt.flatMap((tables) => [...tables.people.values()].map((person) => ({ ...person, run_id: tables.run.id })));
   await query('DELETE FROM run_people WHERE run_id = ANY($1)', [runs]);
   await query('INSERT INTO run_people (name, run_id, role) SELECT name, run_id, role FROM json_populate_recordset(NULL::run_people, $1)', [JSON.stringify(people)]);
   // The scope of an idempotency key has the name of who used it.
   await query('DELETE FROM requests WHERE run_id = ANY($1)', [runs]);
 } // prettier-ignore
-
-function personOf(run_id: string, entry: string): { name: string; run_id: string; role: string } {
-  const space = entry.indexOf(' ');
-  return { name: entry.slice(space + 1), run_id, role: entry.slice(0, space) };
-}
 
 function* batches<T>(items: readonly T[]): Generator<T[]> {
   for (let from = 0; from < items.length; from += BATCH) yield items.slice(from, from + BATCH);

@@ -1,31 +1,38 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../../shared/errors.ts';
-import { applyEvent, isOpen, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
-import type {
-  Intent,
-  IntentRequest,
-  LeaseChange,
-  LeaseGuard,
-  Replay,
-  RunLedger,
-  RunProof,
+import { comesTooLate, type ActionRun, type RunEvent } from '../../runs/action-run.ts';
+import { applyEvent } from '../../runs/fold.ts';
+import { judgeAnswer, type Answer } from '../../runs/approval.ts';
+import { keyFor } from '../../runs/ledger-key.ts';
+import {
+  QUOTA_WINDOW_MS,
+  type Intent,
+  type IntentRequest,
+  type LeaseChange,
+  type LeaseGuard,
+  type Replay,
+  type RunLedger,
+  type RunProof,
+  type WriteId,
 } from '../../runs/run-ledger.ts';
+import { TOTAL_RUNS } from '../sql/cubes.ts';
 import type { Database } from './database.ts';
 import { isUnknown } from './failures.ts';
 import { ownerText } from './leases.ts';
 import { createNotes, type Notes } from './notes.ts';
+import { newSubmission } from './outbox.ts';
 import { plain } from './plain-text.ts';
 import { callsDocumentOf, documentOf } from './projection.ts';
 import { problemOf, SCHEMA_VERSION } from './schema.ts';
 import { tellerText } from './untold.ts';
-import type { Withdrawals } from './withdrawals.ts';
+import type { Withdrawals } from '../../runs/withdrawals.ts';
 
 // prettier-ignore
-const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7, $8)';
+const REQUEST = 'SELECT * FROM ledger_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)';
 const APPEND = 'SELECT * FROM ledger_append($1, $2, $3, $4, $5, $6)';
 const KNOWN = `SELECT k.run_id, k.arguments_digest, k.at, k.valid_ms, r.record
   FROM requests k JOIN runs r ON r.id = k.run_id WHERE k.scope = $1 AND k.key = $2`;
-const STATUS = `SELECT (SELECT count(*) FROM runs) AS total,
+const STATUS = `SELECT ${TOTAL_RUNS} AS total,
   (SELECT count(*) FROM runs WHERE status IN ('pending', 'running')) AS open,
   (SELECT coalesce(max(seq), 0) FROM events) AS events,
   (SELECT at FROM events WHERE run_id <> '' ORDER BY seq DESC LIMIT 1) AS newest_at,
@@ -44,7 +51,7 @@ interface KnownRequest {
 }
 
 interface RequestRow extends KnownRequest {
-  outcome: 'stored' | 'known' | 'active' | 'burnt' | 'newer';
+  outcome: 'stored' | 'there' | 'known' | 'active' | 'limited' | 'burnt' | 'newer';
 }
 
 /** The records on an open database. Every write is one statement that may be repeated: it finds itself by its token. */
@@ -53,7 +60,11 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
   const notes = createNotes(db);
   return {
     request: (intent) => request(db, withdrawals, intent),
-    append: (event, guard, change) => append(db, event, { guard, change }),
+    append: (event, guard, change, write_id) => append(db, event, { guard, change, write_id }),
+    async withdraw(write_id) {
+      await db.write('SELECT ledger_withdraw($1)', [write_id]);
+    },
+    answer: (given) => answer(db, given),
     async replay(wanted, now) {
       const [row] = await db.read<KnownRequest>(KNOWN, [plain(wanted.scope), plain(wanted.key)]);
       return row ? replayOf(row, wanted, now) : null;
@@ -71,17 +82,17 @@ export function createLedger(db: Database, withdrawals: Withdrawals): RunLedger 
       const writable = problem === null;
       return { id, kind: 'postgres', location: db.location, runs: { total, open }, events, newest_at, oldest_at, schema, writable, problem, verification, anchor, anchor_problem };
     },
-    key() {
+    async key(use) {
       key ??= db.read<{ key: Buffer }>('SELECT key FROM ledger_key').then(([row]) => new Uint8Array(row!.key));
       key.catch(() => (key = null));
-      return key;
+      return keyFor(use ?? null, await key);
     },
   };
 } // prettier-ignore
 
 async function request(db: Database, withdrawals: Withdrawals, intent: IntentRequest): Promise<Intent> {
-  const { event, lease, idempotency, untold, exclusive, burn, calls } = intent;
-  const token = randomUUID();
+  const { event, lease, idempotency, untold, exclusive, burn, quota, calls, submission } = intent;
+  const token = intent.write_id ?? randomUUID();
   const values = [
     SCHEMA_VERSION,
     documentOf(event, { token, run: applyEvent(null, event) }),
@@ -91,6 +102,8 @@ async function request(db: Database, withdrawals: Withdrawals, intent: IntentReq
     burn && JSON.stringify(burn),
     calls && callsDocumentOf(calls, randomUUID()),
     untold && JSON.stringify({ ...untold, teller: tellerText(untold.teller) }),
+    submission ? newSubmission(submission) : null,
+    quota ? JSON.stringify({ ...quota, rule: plain(quota.rule), window_ms: QUOTA_WINDOW_MS }) : null,
   ];
   try {
     const [row] = await db.write<RequestRow>(REQUEST, values);
@@ -102,14 +115,20 @@ async function request(db: Database, withdrawals: Withdrawals, intent: IntentReq
   }
 } // prettier-ignore
 
-function intentOf(row: RequestRow, { idempotency, event }: IntentRequest): Intent {
+function intentOf(row: RequestRow, { idempotency, event, quota }: IntentRequest): Intent {
   switch (row.outcome) {
     case 'stored':
       return { outcome: 'stored', run: runOf(row), fence: 1 };
+    case 'there':
+      return { outcome: 'replayed', run: runOf(row), age_ms: Math.max(0, event.at - row.at) };
     case 'known':
       return replayOf(row, idempotency!, event.at);
     case 'active':
       return { outcome: 'active', run_id: row.run_id };
+    case 'limited': {
+      const what = row.run_id as 'concurrency' | 'per_hour';
+      return { outcome: 'limited', rule: quota!.rule, what, most: quota![what]! };
+    }
     case 'burnt':
       return { outcome: 'burnt' };
     case 'newer':
@@ -128,14 +147,19 @@ function replayOf(row: KnownRequest, wanted: Key, now: number): Replay {
 interface Conditions {
   guard: LeaseGuard | undefined;
   change: LeaseChange | undefined;
+  write_id: WriteId | undefined;
 }
 
 /** The record after an event is computed here, from a record whose version the database then insists on. */
-async function append(db: Database, event: RunEvent, { guard, change }: Conditions): Promise<ActionRun> {
-  const token = randomUUID();
+async function append(
+  db: Database,
+  event: RunEvent,
+  { guard, change, write_id = randomUUID() }: Conditions,
+): Promise<ActionRun> {
+  const token = write_id;
   for (;;) {
     const before = await read(db, event.run_id);
-    const closed = before && !isOpen(before.run) && event.kind !== 'run_alias_added';
+    const closed = before && comesTooLate(before.run, event);
     const [row] = await db.write<{ outcome: 'stored' | 'stale' | 'lease_lost'; record: string }>(APPEND, [
       event.run_id,
       closed ? null : documentOf(event, { token, run: applyEvent(before?.run ?? null, event) }),
@@ -149,6 +173,21 @@ async function append(db: Database, event: RunEvent, { guard, change }: Conditio
       throw new AppError('lease_lost', `run ${event.run_id} is supervised by another process now`);
     }
     // Another event of this run came in between: once more, on top of it.
+  }
+}
+
+/** Judged on a record whose version the database insists on, so that it is the one that the answer is stored on. */
+async function answer(db: Database, given: Answer): ReturnType<RunLedger['answer']> {
+  const token = randomUUID();
+  for (;;) {
+    const before = await read(db, given.run_id);
+    const judged = judgeAnswer(before?.run ?? null, given);
+    if ('refused' in judged) return judged;
+    const { run, version } = before!;
+    const document = documentOf(judged.event, { token, run: applyEvent(run, judged.event) });
+    const values = [given.run_id, document, version, false, null, null];
+    const [row] = await db.write<{ outcome: 'stored' | 'stale'; record: string }>(APPEND, values);
+    if (row!.outcome === 'stored') return { run: runOf(row!) };
   }
 }
 
@@ -174,9 +213,10 @@ async function find(db: Database, id: string): Promise<ActionRun | null> {
 
 async function proof(db: Database, notes: Notes, run_id: string): Promise<RunProof | null> {
   const [events, [head], { verification }] = await Promise.all([
-    db.read<{ seq: number; hash: string }>('SELECT seq, hash FROM events WHERE run_id = $1 ORDER BY seq', [
-      run_id,
-    ]),
+    db.read<{ seq: number; hash: string }>(
+      `SELECT seq, hash FROM events WHERE run_id = $1 OR seq IN (SELECT seq FROM mirrored WHERE run_id = $1) ORDER BY seq`,
+      [run_id],
+    ),
     db.read<{ seq: number; hash: string }>('SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1'),
     notes.notes(),
   ]);

@@ -1,3 +1,5 @@
+import { QUESTION_TABLES } from './migration-1-questions.ts';
+
 // The first schema, as it was released: what was once applied is never edited, later versions get a file each.
 
 /** Events are the truth; every other table is a projection or working state that may be rebuilt or lost. */
@@ -40,8 +42,11 @@ ALTER TABLE event_private ENABLE ALWAYS TRIGGER event_private_never_changes;
 
 /** Text sorts by its bytes, as in SQLite, whatever the locale of the database. */
 const RUNS = `
+CREATE SEQUENCE run_numbers;
 CREATE TABLE runs (
   id text COLLATE "C" PRIMARY KEY,
+  -- Stays the same for the life of a run; narrow_runs has it too.
+  n bigint NOT NULL UNIQUE,
   kind text COLLATE "C" NOT NULL,
   organization text COLLATE "C",
   workspace text COLLATE "C" NOT NULL,
@@ -62,17 +67,11 @@ CREATE TABLE runs (
   client text COLLATE "C",
   source text COLLATE "C" NOT NULL,
   retrigger_of text COLLATE "C",
-  -- Lower-cased reason, block, action, workspace and status reason, for the text filter.
-  words text COLLATE "C" NOT NULL,
   -- The record as JSON; not jsonb, which cannot hold every text that JSON can.
   record text NOT NULL,
   -- seq of the newest event in the record.
   version bigint NOT NULL
 );
-CREATE INDEX runs_by_time ON runs ((coalesce(started_at, requested_at)), id);
-CREATE INDEX runs_by_request ON runs (requested_at, id);
-CREATE INDEX runs_by_block ON runs (block, (coalesce(started_at, requested_at)));
-CREATE INDEX runs_by_workspace ON runs (workspace, (coalesce(started_at, requested_at)));
 CREATE INDEX runs_retriggered ON runs (retrigger_of, id) WHERE retrigger_of IS NOT NULL;
 CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
 CREATE TABLE run_people (
@@ -124,4 +123,4 @@ CREATE TABLE ledger_key (key bytea NOT NULL);
 INSERT INTO ledger_key VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 `;
 
-export const TABLES = `${EVENTS}${RUNS}${WORKING_STATE}`;
+export const TABLES = `${EVENTS}${RUNS}${WORKING_STATE}${QUESTION_TABLES}`;

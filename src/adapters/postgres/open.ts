@@ -1,8 +1,13 @@
+import type { WebhookQueue } from '../../ledger/webhook-queue.ts';
 import type { RunHistory } from '../../history/search.ts';
 import type { LedgerArchive } from '../../ledger/archive.ts';
+import type { HouseEvents } from '../../ledger/house-events.ts';
 import type { Trail } from '../../history/trail.ts';
+import type { RunnerExchange } from '../../runners/exchange.ts';
 import type { RunLeases, RunLedger } from '../../runs/run-ledger.ts';
+import type { Outbox } from '../../runs/outbox.ts';
 import type { UntoldRuns } from '../../runs/untold.ts';
+import { createWithdrawals } from '../../runs/withdrawals.ts';
 import type { LedgerUpkeep } from '../../ledger/upkeep.ts';
 import type { LedgerCheck } from '../../ledger/verify.ts';
 import type { Log } from '../../shared/ports.ts';
@@ -11,27 +16,37 @@ import { createArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { createDatabase, type Database, type DatabaseOptions } from './database.ts';
 import { unavailable } from './failures.ts';
+import { createExchange } from './exchange.ts';
+import { createHouseEvents } from './house-events.ts';
 import { createLeases } from './leases.ts';
 import { createLedger } from './ledger.ts';
+import type { Mirror } from '../../ledger/mirror.ts';
+import { createMirror } from './mirror.ts';
 import { createNotes } from './notes.ts';
+import { createOutbox } from './outbox.ts';
 import { migrate, versionOf } from './schema.ts';
 import { createHistory } from './search.ts';
 import { createUntold } from './untold.ts';
 import { createUpkeep } from './upkeep.ts';
 import { createTrail } from './trail.ts';
 import { createWatch, type Watch } from './watch.ts';
-import { createWithdrawals } from './withdrawals.ts';
+import { createWebhookQueue } from './webhooks.ts';
 
 /** A database whose tables are there. */
 export interface OpenLedger {
   ledger: RunLedger;
   leases: RunLeases;
   untold: UntoldRuns;
+  outbox: Outbox;
   history: RunHistory;
   trail: Trail;
+  mirror: Mirror;
   check: LedgerCheck;
   upkeep: LedgerUpkeep;
   archive: LedgerArchive;
+  house: HouseEvents;
+  webhooks: WebhookQueue;
+  exchange: RunnerExchange;
   watch: Watch;
   close(): Promise<void>;
 }
@@ -55,21 +70,28 @@ export async function openLedger(options: OpenOptions): Promise<OpenLedger> {
     await db.close();
     throw unavailable(error, db.location);
   }
-  const withdrawals = createWithdrawals(db, log);
+  const withdrawals = createWithdrawals((token) => db.write('SELECT ledger_withdraw($1)', [token]), log);
   const watch = createWatch(db, log);
+  // Connects only where there are runners.
+  const calls = createWatch(db, log, 'ledger_calls_channel');
   return {
     ledger: createLedger(db, withdrawals),
     leases: createLeases(db, withdrawals),
     untold: createUntold(db),
+    outbox: createOutbox(db),
     history: createHistory(db),
     trail: createTrail(db),
+    mirror: createMirror(db),
     check: createCheck(db),
     upkeep: createUpkeep(db),
     archive: createArchive(db),
+    house: createHouseEvents(db),
+    webhooks: createWebhookQueue(db),
+    exchange: createExchange(db, calls),
     watch,
     async close() {
       withdrawals.close();
-      await watch.close();
+      await Promise.all([watch.close(), calls.close()]);
       await db.close();
     },
   };

@@ -10,16 +10,3 @@ export function plain(text: string): string {
 export function plainOrNull(text: string | null | undefined): string | null {
   return text === null || text === undefined ? null : plain(text);
 }
-
-/** Stands between the texts that are searched together; within one of them it is replaced. */
-const BORDER = '\u0001';
-
-/** For comparing without regard to case, the same way on both sides and in every ledger. */
-export function fold(text: string): string {
-  return plain(text).toLowerCase().replaceAll(BORDER, '\u2401');
-}
-
-/** One text in which a folded word is found only where one of the given texts has it. */
-export function foldAll(texts: readonly (string | null | undefined)[]): string {
-  return texts.flatMap((text) => (text === null || text === undefined ? [] : [fold(text)])).join(BORDER);
-}

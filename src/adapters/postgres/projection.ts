@@ -1,17 +1,46 @@
 import type { ActionRun, RunEvent, LedgerEvent } from '../../runs/action-run.ts';
 import { commitAll } from '../../ledger/chain.ts';
+import { peopleOf } from '../../runs/people.ts';
 import { callRows, type CallsEvent } from '../../runs/trail-event.ts';
 import { canonicalJson } from '../../shared/json.ts';
-import { foldAll, plain, plainOrNull } from './plain-text.ts';
+import { narrowOf, TERM_COLUMNS, type NarrowRun } from '../sql/narrow.ts';
+import { plain, plainOrNull } from './plain-text.ts';
 
 /** What `ledger_write` takes, as JSON text: the event and what the tables say about its run afterwards. */
 export function documentOf(event: RunEvent, { token, run }: { token: string; run: ActionRun }): string {
   return JSON.stringify({
     ...chained(event, token),
     run: rowOf(run),
-    people: peopleOf(run),
+    narrow: narrowDocumentOf(run),
+    people: peopleOf(run, plain),
     aliases: run.aliases.map(({ id }) => plain(id)),
   });
+}
+
+/** What `ledger_put` takes: what the tables say about records, each term once. */
+export function tablesOf(runs: readonly ActionRun[]): Record<string, unknown> {
+  const places = new Map<string, number>();
+  const terms: { kind: string; value: string }[] = [];
+  const placeOf = (kind: string, value: string | null): number => {
+    if (value === null) return 0;
+    const key = `${kind} ${value}`;
+    const known = places.get(key);
+    if (known !== undefined) return known;
+    places.set(key, terms.push({ kind, value }));
+    return terms.length;
+  };
+  const narrowed = runs.map((run, index) => {
+    const { terms: texts, ...row } = narrow(run);
+    const numbers = TERM_COLUMNS.map((column) => [column, placeOf(column, texts[column])]);
+    return { ...row, n: index + 1, ...(Object.fromEntries(numbers) as object) };
+  });
+  return {
+    runs: runs.map((run, index) => ({ ...rowOf(run), n: index + 1 })),
+    narrow: narrowed,
+    terms,
+    people: runs.flatMap((run) => peopleOf(run, plain).map((person) => ({ ...person, run_id: run.id }))),
+    aliases: runs.flatMap((run) => run.aliases.map(({ id }) => ({ alias: plain(id), run_id: run.id }))),
+  };
 }
 
 /** What `ledger_chain` takes: an event that no table says anything about. */
@@ -63,17 +92,21 @@ export function rowOf(run: ActionRun): Record<string, string | number | boolean 
     client: plainOrNull(run.client?.name),
     source: run.source,
     retrigger_of: plainOrNull(run.retrigger_of),
-    words: foldAll([run.reason, run.block, run.action, run.workspace, run.status_reason]),
     record: JSON.stringify(run),
   };
 }
 
-/** The names that a `user` filter searches by. */
-export function peopleOf(run: ActionRun): { name: string; role: string }[] {
-  const people: [string | null | undefined, string][] = [
-    [run.os_user, 'os_user'],
-    [run.principal?.subject, 'principal'],
-    [run.principal?.display, 'principal'],
-  ];
-  return people.flatMap(([name, role]) => (name ? [{ name: plain(name).toLowerCase(), role }] : []));
+export function narrow(run: ActionRun): NarrowRun {
+  return narrowOf(run, {
+    people: peopleOf(run, plain).map(({ name, role }) => `${role} ${name}`),
+    spell: plain,
+  });
+}
+
+/** What `ledger_narrow` takes. All terms, although few events change one: whoever changed a row by hand shall not stop a run from ending. */
+export function narrowDocumentOf(run: ActionRun): { row: object; terms: object } {
+  const { terms, ...row } = narrow(run);
+  const texts = Object.entries(terms).filter(([, text]) => text !== null);
+  const none = Object.fromEntries(TERM_COLUMNS.map((column) => [column, 0]));
+  return { row: { ...row, ...none }, terms: Object.fromEntries(texts) };
 }

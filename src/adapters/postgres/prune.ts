@@ -6,8 +6,10 @@ import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../ledger/rollup.
 import type { OnUpkeep, PrunePlan, PruneRequest } from '../../ledger/upkeep.ts';
 import type { PrunedLedger } from '../../ledger/verify-pruned.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
-import { stream } from './check.ts';
+import { deriveAgain } from './erase-rows.ts';
+import { stream } from './stream.ts';
 import type { Query } from './database.ts';
+import { forgetTerms, removeNarrow } from './narrow-runs.ts';
 
 const PROGRESS_EVERY = 20_000;
 const UPKEEP = "kind IN ('person_erased', 'ledger_pruned')";
@@ -38,7 +40,7 @@ export async function planPrune(query: Query, before: number, onProgress: OnUpke
   }
   const sums = createRollups(rollups);
   const runs: string[] = [];
-  const going = `SELECT id, record FROM runs WHERE id IN (SELECT run_id FROM events WHERE seq <= ${size})`;
+  const going = `SELECT id, record FROM runs WHERE ${goingUpTo(size)}`;
   for await (const { id, record } of stream<{ id: string; record: string }>(query, 'going', going)) {
     sums.add(JSON.parse(record) as ActionRun);
     runs.push(id);
@@ -58,6 +60,18 @@ export async function planPrune(query: Query, before: number, onProgress: OnUpke
     held,
   };
 } // prettier-ignore
+
+/** Runs of which everything lies in the part that goes. */
+function goingUpTo(size: number): string {
+  return `id IN (SELECT run_id FROM events WHERE seq <= ${size} UNION SELECT run_id FROM mirrored WHERE seq <= ${size})
+    AND NOT EXISTS (SELECT FROM events e WHERE e.run_id = id AND e.seq > ${size})
+    AND NOT EXISTS (SELECT FROM mirrored m WHERE m.run_id = id AND m.seq > ${size} AND m.current = 1)`;
+}
+
+const START = "coalesce(facts::json->>'started_at', facts::json->>'requested_at')::bigint";
+const COUNT_SYNCS = `UPDATE syncs s SET (runs, oldest, newest) = (
+  SELECT count(*), min(${START}), max(${START}) FROM mirrored m
+  WHERE m.source = s.source AND m.endpoint = s.endpoint AND m.current = 1)`;
 
 /** A run with a lease is not done with, whatever its status. */
 async function cutOf(query: Query, wanted: number): Promise<ReturnType<typeof cutAt>> {
@@ -80,7 +94,13 @@ export async function prune(query: Query, request: PruneRequest, onProgress: OnU
   const { at, by, pruning } = request;
   await chainEvent(query, { kind: 'ledger_pruned', run_id: '', at, facts: factsOf(pruning), private: by });
   await query("SELECT set_config('polycrate_mcp.pruning', 'yes', true)");
-  const tables = ['runs', 'run_people', 'run_aliases', 'requests'];
+  // What is left of a run by its rows behind the cut is derived anew, as is a run of which nothing is left.
+  const halved = await query<{ run_id: string }>(
+    `SELECT run_id FROM mirrored WHERE seq <= $1 OR run_id IN (SELECT run_id FROM events WHERE seq <= $1)`,
+    [size],
+  );
+  await removeNarrow(query, size);
+  const tables = ['runs', 'run_people', 'run_aliases', 'requests', 'outbox'];
   for (const [done, table] of tables.entries()) {
     onProgress({ step: 'pruning', done, total: tables.length + 1 });
     const column = table === 'runs' ? 'id' : 'run_id';
@@ -88,6 +108,10 @@ export async function prune(query: Query, request: PruneRequest, onProgress: OnU
   }
   for (const table of ['event_private', 'calls']) await query(`DELETE FROM ${table} WHERE seq <= $1`, [size]);
   await query('DELETE FROM events WHERE seq <= $1', [size]);
+  await query('DELETE FROM mirrored WHERE seq <= $1', [size]);
+  await deriveAgain(query, [...new Set(halved.map(({ run_id }) => run_id))]);
+  await forgetTerms(query);
+  await query(COUNT_SYNCS);
   await query('DELETE FROM rollups');
   const columns = ROLLUP_COLUMNS.join(', ');
   await query(`INSERT INTO rollups (${columns}) SELECT ${columns} FROM json_populate_recordset(NULL::rollups, $1)`, [JSON.stringify(rollups)]);

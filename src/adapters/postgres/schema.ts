@@ -2,13 +2,24 @@ import { AppError, codeOf } from '../../shared/errors.ts';
 import type { Query } from './database.ts';
 import { TABLES } from './migration-1.ts';
 import { FUNCTIONS } from './migration-1-functions.ts';
+import { MIRROR_FUNCTIONS, MIRROR_TABLES } from './migration-1-mirror.ts';
+import { OUTBOX_FUNCTIONS, OUTBOX_TABLE } from './migration-1-outbox.ts';
+import { QUESTION_FUNCTIONS } from './migration-1-questions.ts';
 import { TRAIL_FUNCTIONS, TRAIL_TABLES } from './migration-1-trail.ts';
+import { HOUSE } from './migration-1-house.ts';
+import { QUOTA_FUNCTIONS, QUOTA_TABLE } from './migration-1-quota.ts';
 import { UNTOLD_FUNCTIONS, UNTOLD_TABLE } from './migration-1-untold.ts';
+import { RUNNERS } from './migration-1-runners.ts';
+import { WEBHOOKS } from './migration-1-webhooks.ts';
 import { UPKEEP } from './migration-1-upkeep.ts';
 
 /** In order, each applied once and only adding: an older program goes on reading and ending its runs. */
 const MIGRATIONS = [
-  `${TABLES}${TRAIL_TABLES}${UNTOLD_TABLE}${FUNCTIONS}${TRAIL_FUNCTIONS}${UNTOLD_FUNCTIONS}${UPKEEP}`,
+  [
+    ...[TABLES, TRAIL_TABLES, UNTOLD_TABLE, QUOTA_TABLE, OUTBOX_TABLE, MIRROR_TABLES, QUESTION_FUNCTIONS],
+    ...[FUNCTIONS, TRAIL_FUNCTIONS, UNTOLD_FUNCTIONS, QUOTA_FUNCTIONS, OUTBOX_FUNCTIONS],
+    ...[UPKEEP, HOUSE, WEBHOOKS, MIRROR_FUNCTIONS, RUNNERS],
+  ].join(''),
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

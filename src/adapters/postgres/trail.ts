@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CallFilters, CallPage, CallQuery, RecordedCall, Trail } from '../../history/trail.ts';
-import type { CallsEvent } from '../../runs/trail-event.ts';
+import { principalEnd, type CallsEvent } from '../../runs/trail-event.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Database } from './database.ts';
 import { plain } from './plain-text.ts';
@@ -31,20 +31,22 @@ export function createTrail({ read, write }: Pick<Database, 'read' | 'write'>): 
 
 const FILTER = `($1::bigint IS NULL OR at >= $1) AND ($2::bigint IS NULL OR at < $2)
   AND ($3::text[] IS NULL OR tool = ANY($3)) AND ($4::text[] IS NULL OR outcome = ANY($4))
-  AND ($5::text[] IS NULL OR subject = ANY($5) OR display = ANY($5))`;
+  AND ($5::text[] IS NULL OR subject = ANY($5) OR display = ANY($5))
+  AND ($6::text IS NULL OR subject = $6 AND right(principal, length($7::text)) = $7)`;
 
 /** One statement, so that total and page are of one moment; one row without an id where the page is empty. */
 const SEARCH = `SELECT counted.total, page.* FROM (SELECT count(*) AS total FROM calls WHERE ${FILTER}) AS counted
   LEFT JOIN (
     SELECT id, at, tool, outcome, code, duration_ms, run_id, principal, client, arguments FROM calls
-    WHERE ${FILTER} AND ($6::bigint IS NULL OR (at, id) < ($6, $7))
-    ORDER BY at DESC, id DESC LIMIT $8
+    WHERE ${FILTER} AND ($8::bigint IS NULL OR (at, id) < ($8, $9))
+    ORDER BY at DESC, id DESC LIMIT $10
   ) AS page ON true ORDER BY page.at DESC, page.id DESC`;
 
 function valuesOf({ filters, after, limit }: CallQuery): unknown[] {
-  const { span, tool, outcome, principal }: CallFilters = filters;
+  const { span, tool, outcome, principal, own }: CallFilters = filters;
   const lists = [tool, outcome, principal].map((list) => list?.map(plain) ?? null);
-  return [span.since, span.until, ...lists, after?.at ?? null, after?.id ?? null, limit + 1];
+  const same = own ? [plain(own.subject).toLowerCase(), plain(principalEnd(own))] : [null, null];
+  return [span.since, span.until, ...lists, ...same, after?.at ?? null, after?.id ?? null, limit + 1];
 }
 
 type PageRow = { total: number } & (RecordedCall | { id: null });

@@ -40,8 +40,18 @@ async function isErased(query: Query, name: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-const ERASING = ['event_private', 'runs', 'run_people', 'requests', 'calls'];
-const TABLES = { erasing: ERASING, pruning: [...ERASING, 'events', 'run_aliases', 'rollups'] };
+const ERASING = [
+  'event_private',
+  'mirrored',
+  'runs',
+  'run_people',
+  'requests',
+  'calls',
+  'terms',
+  'narrow_runs',
+  'unit_spans',
+];
+const TABLES = { erasing: ERASING, pruning: [...ERASING, 'events', 'run_aliases', 'rollups', 'run_counts'] };
 
 /** Tables that lost something are written anew; what the server keeps elsewhere is told. */
 async function clean(query: Query, tables: readonly string[], onProgress: OnUpkeep): Promise<Cleaning> {

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { messageOf } from '../../shared/errors.ts';
 import type { Log } from '../../shared/ports.ts';
+import { createWaiters } from '../../shared/waiters.ts';
 import type { LedgerWatch } from '../../runs/run-ledger.ts';
 import type { Database } from './database.ts';
 
@@ -14,12 +15,16 @@ export interface Watch extends LedgerWatch {
   close(): Promise<void>;
 }
 
+/** What is told of on a channel: writes to the ledger, or calls on their way to runners. */
+export type Channel = 'ledger_channel' | 'ledger_calls_channel';
+
 /** Wakes waiting readers when a transaction of any replica has committed: one connection that listens. */
-export function createWatch(db: Pick<Database, 'client' | 'read'>, log: Log): Watch {
-  const waiting = new Set<() => void>();
-  const wake = (): void => {
-    for (const done of [...waiting]) done();
-  };
+export function createWatch(
+  db: Pick<Database, 'client' | 'read'>,
+  log: Log,
+  channel: Channel = 'ledger_channel',
+): Watch {
+  const { wait, wake } = createWaiters();
   let ear: Promise<Client | null> | null = null;
   let hearing = false;
   let closed = false;
@@ -38,7 +43,7 @@ export function createWatch(db: Pick<Database, 'client' | 'read'>, log: Log): Wa
       await client.connect();
       // Its owner waits with a timer; the connection alone keeps no process alive.
       (client as Client & { unref(): void }).unref();
-      const { rows } = await client.query<{ channel: string }>('SELECT ledger_channel() AS channel');
+      const { rows } = await client.query<{ channel: string }>(`SELECT ${channel}() AS channel`);
       await client.query(`LISTEN ${client.escapeIdentifier(rows[0]!.channel)}`);
       hearing = true;
       // What was written before could not be heard.
@@ -56,18 +61,7 @@ export function createWatch(db: Pick<Database, 'client' | 'read'>, log: Log): Wa
     wake,
     async changed(max_ms, signal) {
       if (!closed) ear ??= listen();
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          clearTimeout(timer);
-          waiting.delete(done);
-          signal?.removeEventListener('abort', done);
-          resolve();
-        };
-        const timer = setTimeout(done, Math.min(max_ms, hearing ? HEARING_MS : DEAF_MS));
-        waiting.add(done);
-        signal?.addEventListener('abort', done, { once: true });
-        if (signal?.aborted) done();
-      });
+      await wait(Math.min(max_ms, hearing ? HEARING_MS : DEAF_MS), signal);
     },
     async close() {
       closed = true;

@@ -109,7 +109,9 @@ function stateOf(db: Database): LedgerState {
 }
 
 function erasuresAfter(db: Database, seq: number): number {
-  const count = db.prepare("SELECT count(*) FROM events WHERE kind = 'person_erased' AND seq > ?");
+  const count = db.prepare(
+    "SELECT count(*) FROM events WHERE kind IN ('person_erased', 'ledger_pruned') AND kind = 'person_erased' AND seq > ?",
+  );
   return count.pluck().get(seq) as number;
 }
 

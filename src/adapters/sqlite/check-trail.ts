@@ -11,7 +11,7 @@ import { storable } from './storable.ts';
 export function checkTrail(db: Database, after: number, found: (finding: Finding) => void): void {
   const seqs = db
     .prepare(
-      `SELECT seq FROM events WHERE kind = '${CALLS_RECORDED}' AND seq > @after
+      `SELECT seq FROM events WHERE run_id = '' AND kind = '${CALLS_RECORDED}' AND seq > @after
        UNION SELECT seq FROM calls WHERE seq > @after OR @after = 0 ORDER BY seq`,
     )
     .pluck()

@@ -12,6 +12,9 @@ import type { Pruning } from '../../ledger/prune.ts';
 import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
 import { createChainCheck } from '../../ledger/verify-chain.ts';
 import { checkRun } from '../../ledger/verify-projection.ts';
+import { checkMirror } from './check-mirror.ts';
+import { TOTAL_RUNS } from '../sql/cubes.ts';
+import { checkCounts } from './check-counts.ts';
 import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
 import { readPruned } from './prune.ts';
@@ -38,8 +41,11 @@ export function verify(db: Database, task: VerifyTask, onProgress: OnProgress): 
     if (!from) checkFile(parts);
     checkPruned(pruned, task.known, findings.add);
     const chain = checkEvents(parts, erased.add);
-    const runs = checkRuns(parts);
+    const { runs, narrow } = checkRuns(parts);
+    // What was counted is about all runs, so it is looked at when all are.
+    if (!from) checkCounts(db, narrow, parts.found);
     checkTrail(db, from?.size ?? 0, parts.found);
+    checkMirror(db, from?.size ?? 0, parts.found);
     return {
       ...chain.state,
       checked: { events: chain.events, runs, private_values: chain.private_values },
@@ -109,16 +115,17 @@ function checkEvents(
 }
 
 /** Rebuilds each run, and each that a table names although no event does. Answers how many there were. */
-function checkRuns({ db, task, found, onProgress }: Parts): number {
+function checkRuns({ db, task, found, onProgress }: Parts): { runs: number; narrow: number } {
   const after = task.from?.size ?? 0;
-  const total = (db.prepare('SELECT count(*) FROM runs').pluck().get() as number) || 1;
-  let done = 0;
+  const total = (db.prepare(`SELECT ${TOTAL_RUNS}`).pluck().get() as number) || 1;
+  let [done, narrow] = [0, 0];
   for (const run of storedRuns(db, after === 0 ? EVERY_RUN : { after })) {
     checkRun(run, projector, found);
     done += 1;
+    if (run.narrow) narrow += 1;
     if (done % PROGRESS_EVERY === 0) onProgress({ step: 'runs', done, total });
   }
-  return done;
+  return { runs: done, narrow };
 }
 
 const EVERY_RUN: RunScope = { above: null, upTo: null };

@@ -5,7 +5,10 @@ import {
   callsOf, countLosses, createPerson, erasedFacts, LOG_DIGEST, lossOf, runsOf, tombstoneOf, wordsOf, type EventLoss,
 } from '../../ledger/erase.ts'; // prettier-ignore
 import type { ErasureRequest, ErasureSurvey, OnUpkeep } from '../../ledger/upkeep.ts';
+import { learnFrom, rowLoss, type RowLoss } from '../../ledger/erase-mirrored.ts';
 import { rebuild, type PlainValue } from '../../ledger/verify-projection.ts';
+import { mirroredRows, takeOutOfRows } from './erase-rows.ts';
+import { forgetTerms } from './narrow-runs.ts';
 import type { OpenLedger } from './open.ts';
 import { createProjection, projector } from './projection.ts';
 
@@ -21,6 +24,7 @@ export interface SyncErasure {
 interface Search {
   survey: ErasureSurvey;
   losses: EventLoss[];
+  rows: RowLoss[];
 }
 
 export function createErasure(open: OpenLedger, onProgress: OnUpkeep): SyncErasure {
@@ -28,16 +32,17 @@ export function createErasure(open: OpenLedger, onProgress: OnUpkeep): SyncErasu
   const look = db.transaction((subject: string, logs: boolean) => search(db, { subject, logs }, onProgress));
   const erase = db.transaction((request: ErasureRequest): ErasureSurvey => {
     if (!open.writable) throw new AppError('ledger_unavailable', `nothing was erased: ${open.problem}`);
-    const { survey, losses } = search(db, request, onProgress);
-    if (losses.length === 0) return survey;
+    const { survey, losses, rows } = search(db, request, onProgress);
+    if (losses.length + rows.length === 0) return survey;
     takeOut(db, losses, onProgress);
-    const { values, events, runs, names } = survey;
+    takeOutOfRows(db, rows);
+    const { values, mirrored_values, events, runs, names } = survey;
     const logs = request.logs ? survey.requested.length : null;
     createProjection(db).chain({
       kind: 'person_erased',
       run_id: '',
       at: request.at,
-      facts: erasedFacts({ values, events, runs, logs }, names.map((name) => tombstoneOf(name, key))),
+      facts: erasedFacts({ values, mirrored_values, events, runs, logs }, names.map((name) => tombstoneOf(name, key))),
       private: request.by,
     });
     return survey;
@@ -54,13 +59,19 @@ export function createErasure(open: OpenLedger, onProgress: OnUpkeep): SyncErasu
 }
 
 function createIsErased({ db, key }: OpenLedger): (name: string) => boolean {
+  const marked = isMarked(db);
+  return (name) => marked(tombstoneOf(name, key));
+}
+
+/** Whether there is such a tombstone. */
+export function isMarked(db: Database): (tombstone: string) => boolean {
   const marked = db
     .prepare(
       `SELECT 1 FROM events, json_each(facts, '$.tombstones') AS tombstone
        WHERE kind IN ('person_erased', 'ledger_pruned') AND tombstone.value = ? LIMIT 1`,
     )
     .pluck();
-  return (name) => marked.get(tombstoneOf(name, key)) !== undefined;
+  return (tombstone) => marked.get(tombstone) !== undefined;
 }
 
 /** Two passes over all private values: first who the person is, then where they are named. */
@@ -71,6 +82,7 @@ function search(
 ): Search {
   const person = createPerson(subject);
   for (const value of allValues(db, onProgress)) person.learn(value);
+  for (const row of mirroredRows(db)) learnFrom(row, person);
   const named = new Set<number>();
   for (const value of allValues(db, onProgress)) if (person.isNamedIn(value)) named.add(value.seq);
   const values = db.prepare('SELECT name, value FROM event_private WHERE seq = ?');
@@ -84,9 +96,15 @@ function search(
     losses.push({ seq, run_id, names });
   }
   if (logs) losses.push(...digestsOf(db, requested));
+  const rows: RowLoss[] = [];
+  for (const row of mirroredRows(db)) {
+    const loss = rowLoss(row, person);
+    if (loss) rows.push(loss);
+    if (loss?.acted) requested.add(loss.run_id);
+  }
   const names = person.names();
   const facts = inFacts(db, names);
-  return { survey: { names, requested: [...requested], facts, ...countLosses(losses) }, losses };
+  return { survey: { names, requested: [...requested], facts, ...countLosses(losses, rows) }, losses, rows };
 }
 
 function* allValues(db: Database, onProgress: OnUpkeep): Generator<PlainValue & { seq: number }> {
@@ -116,7 +134,8 @@ function digestsOf(db: Database, runs: ReadonlySet<string>): EventLoss[] {
 /** How many events name the person where nothing can be taken out. */
 function inFacts(db: Database, names: readonly string[]): number {
   const words = wordsOf(names);
-  const facts = db.prepare('SELECT facts FROM events').pluck().iterate() as IterableIterator<string>;
+  const select = db.prepare('SELECT facts FROM events UNION ALL SELECT facts FROM mirrored').pluck();
+  const facts = select.iterate() as IterableIterator<string>;
   let count = 0;
   for (const text of facts) if (words.test(text)) count += 1;
   return count;
@@ -142,12 +161,13 @@ function takeOut(db: Database, losses: EventLoss[], onProgress: OnUpkeep): void 
       event,
       values: values.all(event.seq) as PlainValue[],
     }));
-    const rebuilt = rebuild({ events: parts }, projector);
+    const rebuilt = rebuild({ events: parts, mirrored: [] }, projector);
     if (rebuilt === null || rebuilt === 'impossible') throw notInOrder(run_id);
     projection.rewrite(rebuilt);
     forget.run(run_id);
     if (++done % 500 === 0) onProgress({ step: 'erasing', done, total: runs.length });
   }
+  forgetTerms(db);
 }
 
 function notInOrder(run_id: string): AppError {

@@ -1,8 +1,12 @@
 import type { Row } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
 import type { Projector, Rebuilt } from '../../ledger/verify-projection.ts';
-import { applyEvent, type ActionRun, type RunEvent, type LedgerEvent } from '../../runs/action-run.ts';
+import type { ActionRun, RunEvent, LedgerEvent } from '../../runs/action-run.ts';
+import { applyEvent } from '../../runs/fold.ts';
+import { peopleOf, type PersonName } from '../../runs/people.ts';
+import { flat } from '../sql/narrow.ts';
 import { createChain } from './chain.ts';
+import { createNarrowRuns, narrow } from './narrow-runs.ts';
 import { storable } from './storable.ts';
 
 /** Columns of `runs` beside the record. */
@@ -20,15 +24,28 @@ export interface Projection {
   chain(event: LedgerEvent): number;
   /** Replaces what the tables say about a run. */
   rewrite(rebuilt: Rebuilt): void;
+  /** From now on the tables say nothing about a run. */
+  forget(id: string): void;
+  /** Takes runs into the counts that lie far enough behind. */
+  countUpTo(at: number): void;
 }
 
 export function createProjection(db: Database): Projection {
   const chain = createChain(db);
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
-  const writeRun = db.prepare(
-    `INSERT OR REPLACE INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)`,
-  );
+  const writeRun = db
+    .prepare(
+      `INSERT INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)
+       ON CONFLICT (id) DO UPDATE SET ${[...RUN_COLUMNS, 'record'].map((c) => `${c} = excluded.${c}`).join(', ')}
+       RETURNING n`,
+    )
+    .pluck();
   const names = peopleWriter(db);
+  const narrowRuns = createNarrowRuns(db);
+  const selectNumber = db.prepare('SELECT n FROM runs WHERE id = ?').pluck();
+  const removals = ['runs WHERE id', 'run_people WHERE run_id', 'run_aliases WHERE run_id'].map((place) =>
+    db.prepare(`DELETE FROM ${place} = ?`),
+  );
 
   const read = (id: string): ActionRun | null => {
     const record = selectRun.get(id) as string | undefined;
@@ -40,47 +57,59 @@ export function createProjection(db: Database): Projection {
     chain,
     append(event) {
       chain(event);
-      const run = applyEvent(read(event.run_id), event);
-      writeRun.run({ ...projector.row(run), record: JSON.stringify(run) });
-      names.add(projector.people(run), run);
+      const before = read(event.run_id);
+      const run = applyEvent(before, event);
+      const n = writeRun.get({ ...projector.row(run), record: JSON.stringify(run) }) as number;
+      names.add(peopleOf(run, storable), run);
+      narrowRuns.write(n, before, run);
+      narrowRuns.countUpTo(event.at);
       return run;
     },
     rewrite({ run, row, people }) {
-      writeRun.run({ ...row, record: JSON.stringify(run) });
+      const before = read(run.id);
+      const n = writeRun.get({ ...row, record: JSON.stringify(run) }) as number;
+      narrowRuns.write(n, before, run);
       names.clear(run.id);
-      names.add(people, run);
+      names.add(people.values(), run);
     },
+    forget(id) {
+      const before = read(id);
+      if (before) narrowRuns.remove(selectNumber.get(id) as number, before);
+      for (const removal of removals) removal.run(id);
+    },
+    countUpTo: narrowRuns.countUpTo,
   };
 }
 
 /** What the tables say about a record. Erased fields are like fields that were never set. */
 export const projector: Projector = {
   row(run) {
-    const named = {
-      ...run,
-      environment: run.environment?.value,
-      launched: run.launched ? 1 : 0,
-      host: run.hostname,
-      client: run.client?.name,
-    };
-    return Object.fromEntries<Row[string]>(
-      RUN_COLUMNS.map((column) => [column, storable(named[column] ?? null)]),
-    );
+    const row: Row = {};
+    for (const column of RUN_COLUMNS) row[column] = storable(cellOf(run, column) ?? null);
+    return row;
   },
-  people(run) {
-    const people: [string | null | undefined, string][] = [
-      [run.os_user, 'os_user'],
-      [run.principal?.subject, 'principal'],
-      [run.principal?.display, 'principal'],
-    ];
-    return people.flatMap(([name, role]) => (name ? [`${role} ${storable(name.toLowerCase())}`] : []));
-  },
-  aliases: (run) => run.aliases.map(({ id }) => storable(id)),
+  narrow: (run) => flat(narrow(run)),
+  text: storable,
 };
+
+function cellOf(run: ActionRun, column: (typeof RUN_COLUMNS)[number]): Row[string] | undefined {
+  switch (column) {
+    case 'environment':
+      return run.environment?.value;
+    case 'launched':
+      return run.launched ? 1 : 0;
+    case 'host':
+      return run.hostname;
+    case 'client':
+      return run.client?.name;
+    default:
+      return run[column];
+  }
+}
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): {
-  add(people: Iterable<string>, run: ActionRun): void;
+  add(people: Iterable<PersonName>, run: ActionRun): void;
   clear(run_id: string): void;
 } {
   const insertPerson = db.prepare('INSERT OR IGNORE INTO run_people (name, run_id, role) VALUES (?, ?, ?)');
@@ -88,11 +117,8 @@ function peopleWriter(db: Database): {
   const deletePeople = db.prepare('DELETE FROM run_people WHERE run_id = ?');
   return {
     add(people, run) {
-      for (const entry of people) {
-        const space = entry.indexOf(' ');
-        insertPerson.run(entry.slice(space + 1), run.id, entry.slice(0, space));
-      }
-      for (const alias of projector.aliases(run)) insertAlias.run(alias, run.id);
+      for (const { name, role } of people) insertPerson.run(name, run.id, role);
+      for (const { id } of run.aliases) insertAlias.run(storable(id), run.id);
     },
     clear: (run_id) => void deletePeople.run(run_id),
   };

@@ -6,7 +6,9 @@ import { cutAt, factsOf, parsePruning, type Extent, type Pruning } from '../../l
 import { createRollups, ROLLUP_COLUMNS, type Rollup } from '../../ledger/rollup.ts';
 import type { OnUpkeep, PrunePlan, PruneRequest } from '../../ledger/upkeep.ts';
 import type { PrunedLedger } from '../../ledger/verify-pruned.ts';
+import { forgetTerms, removeNarrow } from './narrow-runs.ts';
 import type { OpenLedger } from './open.ts';
+import { deriveAgain } from './erase-rows.ts';
 import { createProjection } from './projection.ts';
 import { suspended } from './schema.ts';
 
@@ -50,7 +52,10 @@ export function createPruning(open: OpenLedger, onProgress: OnUpkeep): SyncPruni
 /** What the newest pruning says, and what it left. */
 export function readPruned(db: Database): PrunedLedger {
   const facts = db
-    .prepare("SELECT facts FROM events WHERE kind = 'ledger_pruned' ORDER BY seq DESC LIMIT 1")
+    // The index is used only where its own condition is named.
+    .prepare(
+      "SELECT facts FROM events WHERE kind IN ('person_erased', 'ledger_pruned') AND kind = 'ledger_pruned' ORDER BY seq DESC LIMIT 1",
+    )
     .pluck();
   const rollups = db.prepare(`SELECT ${ROLLUP_COLUMNS.join(', ')} FROM rollups`);
   return {
@@ -77,10 +82,8 @@ function plan(db: Database, before: number, onProgress: OnUpkeep): PrunePlan {
   }
   const sums = createRollups(rollups);
   const runs: string[] = [];
-  const select = db.prepare(
-    `SELECT id, record FROM runs WHERE id IN (SELECT run_id FROM events WHERE seq <= ?)`,
-  );
-  for (const { id, record } of select.iterate(size) as IterableIterator<{ id: string; record: string }>) {
+  const select = db.prepare(`SELECT id, record FROM runs WHERE ${GOING}`);
+  for (const { id, record } of select.iterate({ size }) as IterableIterator<{ id: string; record: string }>) {
     sums.add(JSON.parse(record) as ActionRun);
     runs.push(id);
   }
@@ -97,6 +100,11 @@ function plan(db: Database, before: number, onProgress: OnUpkeep): PrunePlan {
     held,
   };
 }
+
+/** Runs of which everything lies in the part that goes. */
+const GOING = `id IN (SELECT run_id FROM events WHERE seq <= @size UNION SELECT run_id FROM mirrored WHERE seq <= @size)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE run_id = id AND seq > @size)
+  AND NOT EXISTS (SELECT 1 FROM mirrored WHERE run_id = id AND seq > @size AND current = 1)`;
 
 /** A run with a lease is not done with, whatever its status. */
 function cutOf(db: Database, wanted: number): ReturnType<typeof cutAt> {
@@ -127,7 +135,16 @@ function takeOut(
   { size, runs }: { size: number; runs: readonly string[] },
   onProgress: OnUpkeep,
 ): void {
-  const tables = ['runs', 'run_people', 'run_aliases', 'requests'];
+  db.exec(
+    'CREATE TEMP TABLE doomed (start INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (start, n)) WITHOUT ROWID',
+  );
+  const doom = db.prepare(
+    'INSERT INTO doomed SELECT coalesce(started_at, requested_at), n FROM runs WHERE id = ?',
+  );
+  for (const run of runs) doom.run(run);
+  removeNarrow(db);
+  db.exec('DROP TABLE doomed');
+  const tables = ['runs', 'run_people', 'run_aliases', 'requests', 'outbox'];
   const removals = tables.map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE ${table === 'runs' ? 'id' : 'run_id'} = ?`),
   );
@@ -136,8 +153,26 @@ function takeOut(
     if (done % 1_000 === 0) onProgress({ step: 'pruning', done, total: runs.length });
   }
   for (const table of ['event_private', 'calls']) db.prepare(`DELETE FROM ${table} WHERE seq <= ?`).run(size);
+  // A run of ours of which only a later row is left is one that only others saw.
+  const halved = db
+    .prepare(
+      'SELECT run_id FROM mirrored WHERE seq <= @size OR run_id IN (SELECT run_id FROM events WHERE seq <= @size)',
+    )
+    .pluck()
+    .all({ size }) as string[];
+  db.prepare('DELETE FROM requests WHERE run_id IN (SELECT run_id FROM events WHERE seq <= ?)').run(size);
+  db.prepare('DELETE FROM mirrored WHERE seq <= ?').run(size);
   suspended(db, 'events_never_leave', () => db.prepare('DELETE FROM events WHERE seq <= ?').run(size));
+  deriveAgain(db, new Set(halved));
+  forgetTerms(db);
+  db.exec(COUNT_SYNCS);
 }
+
+const START = "coalesce(json_extract(facts, '$.started_at'), json_extract(facts, '$.requested_at'))";
+const OF_SYNC =
+  'FROM mirrored m WHERE m.source = syncs.source AND m.endpoint = syncs.endpoint AND m.current = 1';
+const COUNT_SYNCS = `UPDATE syncs SET runs = (SELECT count(*) ${OF_SYNC}),
+  oldest = (SELECT min(${START}) ${OF_SYNC}), newest = (SELECT max(${START}) ${OF_SYNC})`;
 
 function keep(db: Database, rollups: readonly Rollup[]): void {
   const insert = db.prepare(

@@ -1,10 +1,16 @@
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
+import type { StoredEvent } from '../../ledger/chain.ts';
 import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../ledger/verify.ts';
-import { soundEvent, valuesErasedBy } from '../../ledger/verify-chain.ts';
-import { createLinkCheck, type Link } from '../../ledger/verify-links.ts';
-import { checkRun } from '../../ledger/verify-projection.ts';
+import { soundEvent, type SealedValue } from '../../ledger/sound-event.ts';
+import { valuesErasedBy } from '../../ledger/verify-chain.ts';
+import type { Pruning } from '../../ledger/prune.ts';
+import { createLinkCheck } from '../../ledger/verify-links.ts';
+import { checkRun, type EventParts } from '../../ledger/verify-projection.ts';
+import type { JsonObject } from '../../shared/json.ts';
+import { checkPruned } from '../../ledger/verify-pruned.ts';
 import { checkFile } from './check.ts';
+import { checkMirror } from './check-mirror.ts';
+import { checkCounts } from './check-counts.ts';
 import { checkTrail } from './check-trail.ts';
 import { readPruned } from './prune.ts';
 import { projector } from './projection.ts';
@@ -18,22 +24,38 @@ export interface Division {
   last: number;
   /** Ids of runs: each is the upper bound of a piece, the last piece has none. */
   bounds: string[];
+  /** How the beginning was cut off, null if it was not. */
+  pruning: Pruning | null;
 }
 
-/** Null: there are private values where no event is, or the beginning was pruned. */
-export function divide(db: Database, runs_in_piece: number): Division | null {
+/** Whether the counts are those of the runs. In one snapshot: both change with each run that ends. */
+export function areCountsSound(db: Database): boolean {
+  return inSnapshot(db, () => {
+    let sound = true;
+    checkCounts(db, number(db, 'SELECT count(*) FROM runs'), () => (sound = false));
+    return sound;
+  });
+}
+
+/** Null: there are private values where no event is, or what is left of pruned runs is not in order. */
+export function divide(
+  db: Database,
+  { known, runs_in_piece }: { known: readonly KnownState[]; runs_in_piece: number },
+): Division | null {
   return inSnapshot(db, () => {
     const last = number(db, 'SELECT coalesce(max(seq), 0) FROM events');
     const strays = number(db, `SELECT count(*) FROM event_private WHERE seq < 1`);
     const beyond = number(db, 'SELECT coalesce(max(seq), 0) FROM event_private');
     if (strays > 0 || beyond > last) return null;
-    const { pruning, rollups } = readPruned(db);
-    if (pruning !== null || rollups.length > 0) return null;
+    const pruned = readPruned(db);
+    let sound = true;
+    checkPruned(pruned, known, () => (sound = false));
+    if (!sound) return null;
     const bounds = db
       .prepare('SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs) WHERE n % ? = 0')
       .pluck()
       .all(runs_in_piece) as string[];
-    return { last, bounds };
+    return { last, bounds, pruning: pruned.pruning };
   });
 }
 
@@ -46,12 +68,12 @@ export function isSoundFile(db: Database): boolean {
 /** Null: the events do not follow each other, or do not pass through a known state. */
 export function followLinks(
   db: Database,
-  { last, known }: { last: number; known: readonly KnownState[] },
+  { last, known, pruning }: { last: number; known: readonly KnownState[]; pruning: Pruning | null },
 ): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null {
-  const links = db.prepare('SELECT seq, prev, hash FROM events WHERE seq <= ? ORDER BY seq');
-  const check = createLinkCheck(known);
-  for (const link of links.iterate(last) as IterableIterator<Link>) {
-    if (!check.add(link)) return null;
+  const links = db.prepare('SELECT seq, prev, hash FROM events WHERE seq <= ? ORDER BY seq').raw();
+  const check = createLinkCheck(known, pruning);
+  for (const [seq, prev, hash] of links.iterate(last) as IterableIterator<[number, string, string]>) {
+    if (!check.add({ seq, prev, hash })) return null;
   }
   const state = check.end();
   return state?.size === last ? state : null;
@@ -62,12 +84,15 @@ export function checkOwnEvents(db: Database): SoundPiece | null {
   return inSnapshot(db, () => {
     const tally = createTally();
     const events = db.prepare("SELECT * FROM events WHERE run_id = '' ORDER BY seq");
-    const values = db.prepare('SELECT seq, name, salt, value FROM event_private WHERE seq = ?');
+    const values = db.prepare(
+      "SELECT name, CASE typeof(salt) WHEN 'blob' THEN hex(salt) END AS salt, value FROM event_private WHERE seq = ? ORDER BY name",
+    );
     for (const event of events.iterate() as IterableIterator<StoredEvent>) {
-      if (!tally.add(event, values.all(event.seq) as StoredValue[])) return null;
+      if (!tally.add(event, values.all(event.seq) as SealedValue[])) return null;
     }
     let sound = true;
     checkTrail(db, 0, () => (sound = false));
+    checkMirror(db, 0, () => (sound = false));
     return sound ? tally.result(0) : null;
   });
 }
@@ -92,8 +117,13 @@ export function checkPiece(
     let runs = 0;
     let sound = true;
     for (const run of storedRuns(db, scope)) {
-      if (!run.events.every(({ event, values }) => tally.add(event, values))) return null;
-      checkRun(run, projector, () => (sound = false));
+      const events: EventParts[] = [];
+      for (const { event, values } of run.events) {
+        const facts = tally.add(event, values);
+        if (!facts) return null;
+        events.push({ event, values, facts });
+      }
+      checkRun({ ...run, events }, projector, () => (sound = false));
       if (!sound) return null;
       runs += 1;
     }
@@ -102,8 +132,8 @@ export function checkPiece(
 }
 
 interface Tally {
-  /** False: the event is not sound. */
-  add(event: StoredEvent, values: readonly StoredValue[]): boolean;
+  /** The facts of the event; null: it is not sound. */
+  add(event: StoredEvent, values: readonly SealedValue[]): JsonObject | null;
   result(runs: number): SoundPiece;
 }
 
@@ -114,13 +144,14 @@ function createTally(): Tally {
   let told = 0;
   return {
     add(event, values) {
-      const names = soundEvent(event, values);
-      if (!names) return false;
-      if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names });
+      const sound = soundEvent(event, values);
+      if (!sound) return null;
+      const names = sound.erased;
+      if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names: [...names] });
       private_values += values.length;
       gone += names.length;
       told += valuesErasedBy(event);
-      return true;
+      return sound.facts;
     },
     result: (runs) => ({
       runs,

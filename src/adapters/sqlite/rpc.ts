@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { AppError, type ErrorCode, type ErrorHelp } from '../../shared/errors.ts';
+import { AppError, errorFrom, type PlainError } from '../../shared/errors.ts';
 
 export interface Call {
   id: number;
@@ -10,9 +10,7 @@ export interface Call {
 export interface Answer {
   id: number;
   value?: unknown;
-  error?: { code: ErrorCode; message: string } & {
-    [K in 'valid' | 'next' | 'details']: ErrorHelp[K] | undefined;
-  };
+  error?: PlainError;
 }
 
 /** What a thread tells without being asked: another process wrote, or how far a long call has come. */
@@ -23,6 +21,8 @@ export interface Rpc {
   call<T>(method: string, ...args: unknown[]): Promise<T>;
   /** A call that reports while it works. */
   follow<T>(method: string, args: unknown[], onProgress: (progress: never) => void): Promise<T>;
+  /** Calls without an answer. */
+  waiting(): number;
   close(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
     waiting.delete(id);
     if (waiting.size === 0) worker?.unref();
     if (!call) return;
-    if (error) call.reject(new AppError(error.code, error.message, help(error)));
+    if (error) call.reject(errorFrom(error));
     else call.resolve(value as never);
   };
 
@@ -77,6 +77,7 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
   return {
     call: (method, ...args) => ask({ method, args }, null),
     follow: (method, args, onProgress) => ask({ method, args }, onProgress),
+    waiting: () => waiting.size,
     async close() {
       if (!worker) return;
       await this.call('close').catch(() => undefined);
@@ -84,8 +85,4 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
       worker = null;
     },
   };
-}
-
-function help({ valid, next, details }: NonNullable<Answer['error']>): ErrorHelp {
-  return { ...(valid && { valid }), ...(next && { next }), ...(details && { details }) };
 }

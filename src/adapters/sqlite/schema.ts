@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
+import { HOUSE_EVENT_KINDS } from '../../ledger/house-events.ts';
+import { OUTBOX } from './outbox-table.ts';
+import { QUOTA_TABLE } from './quota-table.ts';
+import { MIRROR_TABLES } from './schema-mirror.ts';
+import { QUESTION_TABLES } from './schema-questions.ts';
+import { WEBHOOK_TABLE } from './webhook-table.ts';
+import { WRITES_TABLE } from './writes-table.ts';
 import { TRAIL_TABLES } from './schema-trail.ts';
 
 /** Grows with each additive change; an older binary that finds a newer one reads and refuses to launch. */
@@ -33,7 +40,9 @@ CREATE TABLE event_private (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE runs (
-  id TEXT PRIMARY KEY,
+  -- Stays the same for the life of a run; narrow_runs has it too.
+  n INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
   kind TEXT NOT NULL,
   organization TEXT,
   workspace TEXT NOT NULL,
@@ -58,15 +67,6 @@ CREATE TABLE runs (
   retrigger_of TEXT,
   record TEXT NOT NULL
 );
--- Holds every column that questions filter by, in the order in which runs are shown, so that they are counted
--- and paged without reading a record that is not shown.
-CREATE INDEX runs_for_questions ON runs (
-  coalesce(started_at, requested_at), id, kind, launched, status, exit_code, organization, workspace, environment,
-  block, block_version, app_version, block_from, action, host, client, source, started_at, requested_at,
-  finished_at, duration_ms
-);
--- The few that history does not count, so that they can be told apart from a count of everything.
-CREATE INDEX runs_uncounted ON runs (coalesce(started_at, requested_at)) WHERE NOT (launched = 1 AND kind = 'action');
 CREATE INDEX runs_retriggered ON runs (retrigger_of) WHERE retrigger_of IS NOT NULL;
 CREATE INDEX runs_open ON runs (workspace, block) WHERE status IN ('pending', 'running');
 CREATE TABLE run_people (name TEXT NOT NULL, run_id TEXT NOT NULL, role TEXT NOT NULL,
@@ -115,6 +115,9 @@ CREATE TABLE rollups (
 );
 `;
 
+// Events about who may use the server are few, and read whole.
+const HOUSE_INDEX = `CREATE INDEX events_of_the_house ON events (seq) WHERE kind IN (${HOUSE_EVENT_KINDS.map((kind) => `'${kind}'`).join(', ')});`;
+
 const TRIGGERS = ['events_never_change', 'events_never_leave', 'events_never_give_way'];
 
 /** The triggers that refuse changes of events and are not there. */
@@ -141,7 +144,21 @@ export function migrate(db: Database): number {
     // Several servers may start on a new file at once: the second finds the work done.
     const create = db.transaction(() => {
       if (version() !== 0) return;
-      db.exec(`${TABLES}${TRAIL_TABLES}${UNTOLD}${UPKEEP}`);
+      db.exec(
+        [
+          ...[
+            TABLES,
+            QUESTION_TABLES,
+            TRAIL_TABLES,
+            UNTOLD,
+            OUTBOX,
+            QUOTA_TABLE,
+            WEBHOOK_TABLE,
+            WRITES_TABLE,
+          ],
+          ...[UPKEEP, HOUSE_INDEX, MIRROR_TABLES],
+        ].join(''),
+      );
       db.prepare("INSERT INTO meta (name, value) VALUES ('ledger', ?)").run(randomUUID());
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
     });

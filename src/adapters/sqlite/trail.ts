@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { CallFilters, CallPage, CallQuery, RecordedCall } from '../../history/trail.ts';
-import { CALL_COLUMNS, callRows, type CallsEvent } from '../../runs/trail-event.ts';
+import { CALL_COLUMNS, callRows, principalEnd, type CallsEvent } from '../../runs/trail-event.ts';
 import { createChain } from './chain.ts';
 import { refuseWrite, type OpenLedger } from './open.ts';
 import { createStatements, type Statements } from './statements.ts';
@@ -20,7 +20,8 @@ export function createCallWriter(db: Database): (event: CallsEvent) => void {
 }
 
 export interface SyncTrail {
-  recordCalls(event: CallsEvent): void;
+  /** `event`: JSON of a `CallsEvent`; a thread takes one text in a tenth of the time that thousands of members need. */
+  recordCalls(event: string): void;
   searchCalls(query: CallQuery): CallPage;
   callNames(column: 'tool' | 'principal', limit: number): string[];
 }
@@ -35,7 +36,7 @@ export function createSyncTrail(open: OpenLedger): SyncTrail {
   });
   const inOneView = db.transaction((query: CallQuery) => search(statements, query));
   return {
-    recordCalls: (event) => record.immediate(event),
+    recordCalls: (event) => record.immediate(JSON.parse(event) as CallsEvent),
     searchCalls: (query) => inOneView(query),
     callNames: (column, limit) =>
       statements(`${NAMES[column]} ORDER BY value LIMIT ?`).pluck().all(limit) as string[],
@@ -70,7 +71,10 @@ function where(clauses: readonly string[]): string {
   return clauses.length === 0 ? '' : `WHERE ${clauses.join(' AND ')}`;
 }
 
-function conditions({ tool, principal, outcome, span }: CallFilters): { clauses: string[]; values: Value[] } {
+function conditions({ tool, principal, outcome, own, span }: CallFilters): {
+  clauses: string[];
+  values: Value[];
+} {
   const clauses: string[] = [];
   const values: Value[] = [];
   const add = (clause: string, ...bound: Value[]): void => {
@@ -81,6 +85,10 @@ function conditions({ tool, principal, outcome, span }: CallFilters): { clauses:
   if (span.since !== null) add('at >= ?', span.since);
   if (span.until !== null) add('at < ?', span.until);
   if (tool) add(`tool IN (${marks(tool)})`, ...tool);
+  if (own) {
+    const end = storable(principalEnd(own));
+    add('subject = ? AND substr(principal, -length(?)) = ?', storable(own.subject).toLowerCase(), end, end);
+  }
   if (outcome) add(`outcome IN (${marks(outcome)})`, ...outcome);
   if (principal) {
     add(`(subject IN (${marks(principal)}) OR display IN (${marks(principal)}))`, ...principal, ...principal);

@@ -1,15 +1,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { plainError } from '../../shared/errors.ts';
 import type { UpkeepProgress } from '../../ledger/upkeep.ts';
 import type { Progress, VerifyTask } from '../../ledger/verify.ts';
 import { createSyncArchive } from './archive.ts';
-import type { KnownState } from '../../ledger/verify.ts';
 import { verify } from './check.ts';
 import { backup } from './backup.ts';
 import { clean } from './clean.ts';
 import { createErasure } from './erase.ts';
-import { checkOwnEvents, checkPiece, divide, followLinks, isSoundFile } from './quick-check.ts';
+import {
+  areCountsSound,
+  checkOwnEvents,
+  checkPiece,
+  divide,
+  followLinks,
+  isSoundFile,
+} from './quick-check.ts';
+import { createSyncHouseEvents } from './house-events.ts';
 import { createSyncLedger } from './ledger.ts';
+import { createSyncMirror } from './mirror.ts';
+import { createWebhookTable } from './webhook-table.ts';
 import { createNotes } from './notes.ts';
 import { openLedger, unavailable, type OpenLedger } from './open.ts';
 import { createPruning } from './prune.ts';
@@ -31,7 +40,7 @@ function methods(): Record<string, Method> {
   if (!opened) {
     const ledger = openLedger(home);
     const sync = createSyncLedger(ledger);
-    const { leases, untold, ...records } = sync;
+    const { leases, untold, outbox, ...records } = sync;
     const archive = createSyncArchive(ledger);
     opened = {
       ledger,
@@ -39,6 +48,7 @@ function methods(): Record<string, Method> {
         ...records,
         ...createSyncHistory(ledger.db),
         ...createSyncTrail(ledger),
+        ...createSyncMirror(ledger),
         leaseList: leases.list,
         leaseRenew: leases.renew,
         leaseTake: leases.take,
@@ -46,7 +56,16 @@ function methods(): Record<string, Method> {
         untoldFind: untold.find,
         untoldPass: untold.pass,
         untoldTold: untold.told,
+        outboxDue: outbox.due,
+        outboxList: outbox.list,
+        outboxFind: outbox.find,
+        outboxTake: outbox.take,
+        outboxSettle: outbox.settle,
+        outboxRetry: outbox.retry,
+        outboxStanding: outbox.standing,
         ...createNotes(ledger.db),
+        ...createSyncHouseEvents(ledger),
+        ...createWebhookTable(ledger.db),
         archiveHashes: archive.hashes,
         archiveEvents: archive.events,
         archiveAbsent: archive.absent,
@@ -56,10 +75,11 @@ function methods(): Record<string, Method> {
         ...createPruning(ledger, report),
         clean: () => clean(ledger, report),
         backup: (file: string) => backup(ledger.db, file),
-        divide: (runs: number) => divide(ledger.db, runs),
+        divide: (how: Parameters<typeof divide>[1]) => divide(ledger.db, how),
         checkOwnEvents: () => checkOwnEvents(ledger.db),
         isSoundFile: () => isSoundFile(ledger.db),
-        followLinks: (task: { last: number; known: KnownState[] }) => followLinks(ledger.db, task),
+        areCountsSound: () => areCountsSound(ledger.db),
+        followLinks: (task: Parameters<typeof followLinks>[1]) => followLinks(ledger.db, task),
         checkPiece: (scope: Parameters<typeof checkPiece>[1]) => checkPiece(ledger.db, scope),
         watch,
         close,
@@ -111,8 +131,6 @@ function answer(id: number, call: () => unknown): Answer {
   try {
     return { id, value: call() };
   } catch (error) {
-    const { code, message, valid, next, details } =
-      error instanceof AppError ? error : unavailable(error, opened?.ledger.file ?? home);
-    return { id, error: { code: code satisfies ErrorCode, message, valid, next, details } };
+    return { id, error: plainError(unavailable(error, opened?.ledger.file ?? home)) };
   }
 }

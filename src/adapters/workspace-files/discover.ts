@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs';
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '../../blocks/block.ts';
 import { codeOf } from '../../shared/errors.ts';
@@ -51,7 +51,7 @@ async function searchRoot(root: Root, search: Search): Promise<string[]> {
 /** Links are followed here: the folders above workspaces belong to the operator, not to a workspace. */
 async function searchBelow(folder: string, levels: number, search: Search): Promise<string[]> {
   search.witnesses.note(folder);
-  const entries = await search.limit(() => readdir(folder, { withFileTypes: true }));
+  const entries = await search.limit(() => search.entries(folder));
   const names = entries.filter(mayHoldWorkspace).map((entry) => entry.name);
   if (names.length > MAX_ENTRIES) {
     search.problems.push(

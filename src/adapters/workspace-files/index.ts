@@ -1,8 +1,9 @@
-import type { Problem } from '../../blocks/block.ts';
+import { basename } from 'node:path';
 import type { Clock, Log } from '../../shared/ports.ts';
 import type { WorkspaceStore } from '../../workspaces/workspace-store.ts';
-import { addressOf, type Workspace } from '../../workspaces/workspace.ts';
+import type { Workspace } from '../../workspaces/workspace.ts';
 import { openAge, remembering } from './age.ts';
+import { buildFileOf } from './build-context.ts';
 import { ageThread } from './age-thread.ts';
 import { readEnvironments } from './environments.ts';
 import { discover, type Root } from './discover.ts';
@@ -10,15 +11,14 @@ import { documentsOf } from './documents.ts';
 import { createFileCache } from './file-cache.ts';
 import { inspectBlock } from './inspect.ts';
 import { createLimit } from './limit.ts';
+import { createKeeper, listFolder } from './keeper.ts';
 import { loadWorkspace, MAX_FILE_BYTES, type Store } from './load.ts';
+import { playsOf } from './playbook.ts';
 import { secretContents } from './secret-contents.ts';
 import { NOTHING_UNLOCKED, type Unlocked, unlockWorkspace } from './unlock.ts';
-import { createWitnesses, type Witnesses } from './witnesses.ts';
-import { WORKSPACE_FILE } from './workspace-file.ts';
+import { createWitnesses } from './witnesses.ts';
 
 const CONCURRENCY = 32;
-/** Keeps the number of open promises small when there are hundreds of workspaces. */
-const WORKSPACES_AT_ONCE = 8;
 
 export interface WorkspaceFilesOptions {
   /** Workspaces or folders of workspaces, absolute. */
@@ -29,6 +29,8 @@ export interface WorkspaceFilesOptions {
   encryptionKey?: string | null;
   /** Script of a thread that opens encrypted files; without it they are opened here. */
   ageWorker?: URL;
+  /** Script of threads that read many workspaces; without it they are read here. */
+  scanWorker?: URL;
   clock?: Pick<Clock, 'now'>;
   log: Log;
 }
@@ -49,35 +51,27 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
   const limit = createLimit(CONCURRENCY);
   const open = remembering(options.ageWorker ? ageThread(options.ageWorker) : openAge);
   const unlocked = new WeakMap<Workspace, Unlocked>();
+  const views = new WeakMap<Workspace, string>();
   const lightOf = (workspace: Workspace): Unlocked => unlocked.get(workspace) ?? NOTHING_UNLOCKED;
-  let last: { workspaces: readonly Workspace[]; witnesses: Witnesses } | null = null;
-
-  const scanAll = async (witnesses: Witnesses): Promise<readonly Workspace[]> => {
-    const scan = { limit, witnesses };
-    const { workspaces, problems } = await discover(options.roots, scan);
-    for (const problem of problems) options.log('debug', problem.message, { path: problem.file });
-    const few = createLimit(WORKSPACES_AT_ONCE);
-    const loaded = await Promise.all(
-      workspaces.map((found) => few(() => loadWorkspace(found, { ...store, scan }))),
-    );
-    store.cache.prune();
-    store.parsed.clear();
-    forgetOthers(store.made, workspaces);
-    return markTwins(loaded).sort(byAddress);
-  };
+  const keeper = createKeeper({
+    store,
+    limit,
+    clock,
+    roots: options.roots,
+    worker: options.scanWorker,
+    log: options.log,
+  });
 
   return {
-    list: async () => {
+    list: async (needed) => {
       if (environmentsFile !== null) environments ??= await readEnvironments(environmentsFile);
-      if (last?.witnesses.unchanged()) return last.workspaces;
-      const witnesses = createWitnesses(clock);
-      const workspaces = await scanAll(witnesses);
-      last = { workspaces, witnesses };
-      return workspaces;
+      return keeper.list(needed);
     },
     problems: async () =>
-      (await discover(options.roots, { limit, witnesses: createWitnesses(clock) })).problems,
-    inspect: (workspace, block) => inspectBlock(workspace, block, lightOf(workspace)),
+      (await discover(options.roots, { limit, entries: listFolder, witnesses: createWitnesses(clock) }))
+        .problems,
+    inspect: (workspace, block) =>
+      inspectBlock(workspace, block, { ...lightOf(workspace), view: views.get(workspace) ?? null }),
     unlock: async (workspace) => {
       const parts = store.parts.get(workspace);
       // One of two twins, or unlocked already.
@@ -86,34 +80,29 @@ export function createWorkspaceFiles(options: WorkspaceFilesOptions): WorkspaceS
       unlocked.set(result.workspace, result.unlocked);
       return result.workspace;
     },
+    dockerfile: buildFileOf,
+    plays: async (workspace, block, { playbook, problem }) =>
+      playbook === null || problem !== null
+        ? { plays: [], unknown: problem }
+        : playsOf(views.get(workspace) ?? workspace.path, `${block.dir ?? '.'}/${playbook}`),
+    asOf: async (workspace, view) => {
+      const scan = { limit, entries: listFolder, witnesses: createWitnesses(clock) };
+      const own = {
+        ...store,
+        cache: createFileCache({ max_bytes: MAX_FILE_BYTES, clock }),
+        made: new Map(),
+        scan,
+      };
+      const { path, runnable } = workspace;
+      const then = await loadWorkspace({ path: view, runnable }, own);
+      const parts = { ...store.parts.get(then)!, path, folder: basename(path) };
+      const light = { open, key: options.encryptionKey ?? null };
+      const result = await unlockWorkspace({ ...then, path }, parts, light);
+      unlocked.set(result.workspace, result.unlocked);
+      views.set(result.workspace, view);
+      return result.workspace;
+    },
     documents: documentsOf,
     secretFiles: (workspace) => secretContents(workspace, lightOf(workspace)),
   };
-}
-
-function forgetOthers(made: Store['made'], found: readonly { path: string }[]): void {
-  const paths = new Set(found.map(({ path }) => path));
-  for (const path of made.keys()) if (!paths.has(path)) made.delete(path);
-}
-
-/** Two folders with one address cannot be told apart in a record: both say so, and neither can be named. */
-function markTwins(workspaces: readonly Workspace[]): Workspace[] {
-  const paths = new Map<string, string[]>();
-  for (const workspace of workspaces) {
-    const address = addressOf(workspace);
-    paths.set(address, [...(paths.get(address) ?? []), workspace.path]);
-  }
-  return workspaces.map((workspace) => {
-    const others = (paths.get(addressOf(workspace)) ?? []).filter((path) => path !== workspace.path);
-    if (others.length === 0) return workspace;
-    const message = `${addressOf(workspace)} is also the address of ${others.join(', ')}`;
-    const problem: Problem = { severity: 'error', file: WORKSPACE_FILE, line: null, message };
-    return { ...workspace, problems: [problem, ...workspace.problems] };
-  });
-}
-
-function byAddress(a: Workspace, b: Workspace): number {
-  const [left, right] = [addressOf(a), addressOf(b)];
-  if (left !== right) return left < right ? -1 : 1;
-  return a.path < b.path ? -1 : 1;
 }

@@ -3,7 +3,7 @@ import type { BlockFiles, LocatedFile } from '../../workspaces/workspace-store.t
 import type { Workspace } from '../../workspaces/workspace.ts';
 import { checkConfig } from './config-schema.ts';
 import { digestOf } from './digest.ts';
-import { hostsOf } from './inventory-hosts.ts';
+import { readInventory } from './inventory-file.ts';
 import { firstOf, inventoryOf, kubeconfigOf, type Located, sshKeyOf } from './locate.ts';
 import { secretsOf } from './secrets.ts';
 import type { Unlocked } from './unlock.ts';
@@ -12,21 +12,22 @@ import type { Unlocked } from './unlock.ts';
 export async function inspectBlock(
   workspace: Workspace,
   block: Block,
-  { opened, wrong_key }: Unlocked,
+  { opened, wrong_key, view = null }: Unlocked & { view?: string | null },
 ): Promise<BlockFiles> {
+  const then = view === null ? workspace : { ...workspace, path: view };
   const [block_digest, inventory, kubeconfig, ssh_key, dockerfile, schema, secrets] = await Promise.all([
-    digestOf(workspace.path, block.dirs),
-    inventoryOf(workspace, block),
+    digestOf(then.path, block.dirs),
+    inventoryOf(workspace, block, view),
     kubeconfigOf(workspace, block, opened),
     sshKeyOf(workspace, opened),
-    firstOf(workspace.path, [workspace.config.dockerfile]),
-    checkConfig(workspace, block),
+    firstOf(then.path, [workspace.config.dockerfile]),
+    checkConfig(then, block),
     secretsOf(workspace, block, opened),
   ]);
   return {
     block_digest,
     inventory: withoutPath(inventory),
-    hosts: inventory?.path ? await hostsOf(inventory.path) : null,
+    ...(await hostsOf(inventory)),
     kubeconfig: withoutPath(kubeconfig),
     ssh_key: withoutPath(ssh_key),
     dockerfile: withoutPath(dockerfile),
@@ -34,6 +35,18 @@ export async function inspectBlock(
     ...secrets,
     wrong_key,
     opened: Object.fromEntries(opened),
+  };
+}
+
+async function hostsOf(
+  file: Located | null,
+): Promise<Pick<BlockFiles, 'groups' | 'hosts' | 'hosts_unknown'>> {
+  if (!file?.path) return { groups: null, hosts: null, hosts_unknown: null };
+  const { inventory, unknown } = await readInventory(file.path);
+  return {
+    groups: inventory,
+    hosts: inventory && inventory.hosts,
+    hosts_unknown: unknown && `${file.relative} ${unknown}`,
   };
 }
 

@@ -31,6 +31,11 @@ export interface Store {
   parts: WeakMap<Workspace, WorkspaceParts>;
 }
 
+/** What reading files takes. */
+export interface Reading extends Pick<Store, 'cache' | 'parsed'> {
+  scan: Scan;
+}
+
 export interface ScannedStore extends Store {
   scan: Scan;
 }
@@ -40,9 +45,27 @@ export async function loadWorkspace(
   found: { path: string; runnable: boolean },
   store: ScannedStore,
 ): Promise<Workspace> {
-  const { path, runnable } = found;
+  return made(found, await scanWorkspace(found.path, store), store);
+}
+
+/** What the files of one workspace say, not yet joined. */
+export interface Scanned {
+  declared: WorkspaceDeclaration;
+  files: BlockFile[];
+  problems: Problem[];
+}
+
+export async function scanWorkspace(path: string, store: Reading): Promise<Scanned> {
   const declared = await readDeclaration(path, store);
-  const { files, problems } = await readBlockFiles(path, declared.config.blocksroot, store);
+  return { declared, ...(await readBlockFiles(path, declared.config.blocksroot, store)) };
+}
+
+/** The workspace of what was scanned; the last one itself if that was made of the same. */
+export function made(
+  { path, runnable }: { path: string; runnable: boolean },
+  { declared, files, problems }: Scanned,
+  store: Store,
+): Workspace {
   const of = [declared, runnable, JSON.stringify(problems), ...files];
   const last = store.made.get(path);
   if (last && last.of.length === of.length && of.every((part, index) => part === last.of[index])) {
@@ -68,7 +91,7 @@ function configuredIn(environments: ReadonlyMap<string, string> | null): Workspa
   return (identity) => environments?.get(addressOf(identity)) ?? null;
 }
 
-function readDeclaration(path: string, store: ScannedStore): Promise<WorkspaceDeclaration> {
+function readDeclaration(path: string, store: Reading): Promise<WorkspaceDeclaration> {
   const failed = (message: string): WorkspaceDeclaration =>
     unreadableWorkspace([{ severity: 'error', file: WORKSPACE_FILE, line: null, message }]);
   const task = (): Promise<WorkspaceDeclaration> =>
@@ -85,7 +108,7 @@ function readDeclaration(path: string, store: ScannedStore): Promise<WorkspaceDe
 async function readBlockFiles(
   path: string,
   blocksroot: string,
-  store: ScannedStore,
+  store: Reading,
 ): Promise<{ files: BlockFile[]; problems: Problem[] }> {
   try {
     await containedPath(path, blocksroot);
@@ -100,7 +123,7 @@ async function readBlockFiles(
 }
 
 /** Null: it vanished between listing and reading. */
-function readBlockAt(path: string, dir: string, store: ScannedStore): Promise<BlockFile | null> {
+function readBlockAt(path: string, dir: string, store: Reading): Promise<BlockFile | null> {
   const file = `${dir}/${BLOCK_FILE}`;
   const task = (): Promise<BlockFile> =>
     store.cache.get({ workspace: path, relative: file }, async (result) =>
@@ -117,7 +140,7 @@ function readBlockAt(path: string, dir: string, store: ScannedStore): Promise<Bl
 /** One registry block often lies in many workspaces: equal content is parsed once per scan. */
 async function yamlOf(
   result: ReadResult,
-  { file, store }: { file: string; store: Store },
+  { file, store }: { file: string; store: Pick<Store, 'parsed'> },
 ): Promise<YamlFile> {
   if (result.outcome !== 'read') return notRead(result.outcome, file);
   const digest = sha256(result.bytes);

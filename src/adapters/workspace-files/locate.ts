@@ -55,12 +55,23 @@ function artifactsOf({ config }: Workspace, block: Block): string {
 }
 
 /** polycrate-cli facts 4.9; none: the image's own `/etc/ansible/hosts` is used. */
-export async function inventoryOf(workspace: Workspace, block: Block): Promise<Located | null> {
+export async function inventoryOf(
+  workspace: Workspace,
+  block: Block,
+  view: string | null,
+): Promise<Located | null> {
   const owner = ownerOf(workspace, block, 'inventory');
-  return firstOf(workspace.path, [
+  const candidates = [
     `${artifactsOf(workspace, owner)}/${checkRelative(owner.inventory.filename ?? 'inventory.yml')}`,
     workspace.inventory ?? 'inventory.yml',
-  ]);
+  ];
+  for (const candidate of candidates) {
+    const found =
+      (view === null ? null : await firstOf(view, [candidate])) ??
+      (await firstOf(workspace.path, [candidate]));
+    if (found) return found;
+  }
+  return null;
 }
 
 /** polycrate-cli facts 4.9 and, newer, the secrets folder; the user's own kubeconfig is never used. */

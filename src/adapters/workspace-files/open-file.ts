@@ -1,4 +1,4 @@
-import { type BigIntStats, constants } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { codeOf } from '../../shared/errors.ts';
 
@@ -20,6 +20,26 @@ export async function readRegular(path: string, max: number): Promise<ReadResult
     return bytes ? { outcome: 'read', bytes, stats } : { outcome: 'too_large' };
   } finally {
     await handle.close();
+  }
+}
+
+/** The same for a thread that nobody waits for: several times faster, as no other thread is asked. */
+export function readRegularSync(path: string, max: number): ReadResult {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, FLAGS);
+  } catch (error) {
+    if (['ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) return { outcome: 'not_a_file' };
+    throw error;
+  }
+  try {
+    const stats = fstatSync(descriptor, { bigint: true });
+    if (!stats.isFile()) return { outcome: 'not_a_file' };
+    if (stats.size > max) return { outcome: 'too_large' };
+    const bytes = readFileSync(descriptor);
+    return bytes.length > max ? { outcome: 'too_large' } : { outcome: 'read', bytes, stats };
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import type { Limit } from './limit.ts';
 import type { Witnesses } from './witnesses.ts';
 
@@ -5,4 +6,6 @@ import type { Witnesses } from './witnesses.ts';
 export interface Scan {
   limit: Limit;
   witnesses: Witnesses;
+  /** What is in a folder; throws the system's error. */
+  entries(path: string): Promise<Dirent[]>;
 }

@@ -1,5 +1,4 @@
 import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { codeOf } from '../../shared/errors.ts';
 import type { Problem } from '../../blocks/block.ts';
 import type { Scan } from './scan.ts';
@@ -86,7 +85,7 @@ interface Listing {
 async function list(path: string, { dir, problems, scan }: Listing): Promise<Dirent[]> {
   scan.witnesses.note(path);
   try {
-    const entries = await readdir(path, { withFileTypes: true });
+    const entries = await scan.entries(path);
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     const code = codeOf(error);

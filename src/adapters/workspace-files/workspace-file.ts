@@ -12,7 +12,7 @@ import type { ExtraMount, ToolchainConfig } from '../../workspaces/workspace.ts'
 import { readBlock } from './block-file.ts';
 import { type Fields, fieldsOf } from './fields.ts';
 import { readWorkflows } from './workflows.ts';
-import { type MapNode, plainMap, type YamlFile } from './yaml-nodes.ts';
+import { type MapNode, plain, plainMap, type YamlFile } from './yaml-nodes.ts';
 
 export const WORKSPACE_FILE = 'workspace.poly';
 const DEFAULT_IMAGE = 'cargo.ayedo.cloud/library/polycrate';
@@ -47,6 +47,7 @@ export function readWorkspaceFile(yaml: YamlFile): WorkspaceDeclaration {
     meta: plainOf(fields.map('meta')),
     dependencies: fields.texts('dependencies') ?? [],
     config: readConfig(fields.map('config'), into),
+    unread: readUnread(yaml.root),
     extraenv: readEnv(fields),
     extramounts: readMounts(fields),
     inventory: filename(fields, 'inventory', into),
@@ -98,6 +99,19 @@ function noteCapitals(where: string, values: object, { into, line }: { into: Int
 
 function plainOf(map: MapNode | null): Readonly<Record<string, unknown>> {
   return map ? plainMap(map) : {};
+}
+
+const UNREAD = ['registry', 'events', 'sync', 'api'];
+
+function readUnread(root: MapNode): Record<string, unknown> {
+  const config = [...root.entries].find(([key]) => key.toLowerCase() === 'config')?.[1].node;
+  const maps = [root, ...(config?.kind === 'map' ? [config] : [])];
+  const named = maps.flatMap((map, index) =>
+    [...map.entries]
+      .filter(([key]) => UNREAD.includes(key.toLowerCase()))
+      .map(([key, { node }]) => [index === 0 ? key : `config.${key}`, plain(node)] as const),
+  );
+  return Object.fromEntries(named);
 }
 
 function readConfig(map: MapNode | null, into: Into): ToolchainConfig {

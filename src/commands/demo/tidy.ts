@@ -10,7 +10,7 @@ const LOOK_MS = 500;
  * removes the folder. `app` is wired to the demo's own ledger.
  */
 export async function tidy({ services, supervisor, server, close }: App, folder: string): Promise<void> {
-  const caller = { principal: server.principal, client: null };
+  const caller = { ...server.identity, client: null };
   const signal = AbortSignal.timeout(PATIENCE_MS);
   for (const { run_id } of await services.leases.list()) {
     await cancelRun(services, { run_id, reason: 'the demo ends', caller, signal });

@@ -6,6 +6,12 @@ import { ok, problem, warning, type Finding } from './finding.ts';
 
 type Parts = Pick<App, 'services' | 'supervision'>;
 
+const FIXES = {
+  docker: 'start Docker or Podman, or set DOCKER_HOST to its address',
+  local: 'install bash, or add its folder to PATH',
+  cli: 'install the Polycrate CLI, or name its path in POLYCRATE_MCP_CLI',
+};
+
 /** Where actions run, and whether the images that they need are there. */
 export async function checkEngine({ services, supervision }: Parts): Promise<Finding[]> {
   const { settings } = services;
@@ -15,10 +21,7 @@ export async function checkEngine({ services, supervision }: Parts): Promise<Fin
     return [
       problem(`executor ${settings.executor}: ${headOf(trouble)}`, {
         details: tried.map((place) => `tried ${place}`),
-        fix:
-          settings.executor === 'docker'
-            ? 'start Docker or Podman, or set DOCKER_HOST to its address'
-            : 'install bash, or add its folder to PATH',
+        fix: FIXES[settings.executor],
       }),
     ];
   }
@@ -27,6 +30,14 @@ export async function checkEngine({ services, supervision }: Parts): Promise<Fin
     return [
       found,
       warning('actions run on this host, without a container: that is what the executor local means'),
+    ];
+  }
+  if (settings.executor === 'cli') {
+    return [
+      found,
+      warning(
+        'the Polycrate CLI runs actions: limits, pulls and mounts set here do not hold for its containers',
+      ),
     ];
   }
   return [found, ...(await checkImages(services, executor))];

@@ -2,13 +2,16 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App } from '../../compose.ts';
 import type { Lease } from '../../runs/run-ledger.ts';
+import { isElsewhere } from '../../runs/lost.ts';
 import { AppError, messageOf } from '../../shared/errors.ts';
+import { count } from '../count.ts';
+import { checkOutbox, checkSyncs } from './api.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
-type Parts = Pick<App, 'config' | 'services' | 'supervision'>;
+type Parts = Pick<App, 'config' | 'services' | 'supervision' | 'outbox'>;
 
 /** Opens the ledger if there is one, and tells what is in it; a missing file is not made. */
-export async function checkLedger({ config, services, supervision }: Parts): Promise<Finding[]> {
+export async function checkLedger({ config, services, supervision, outbox }: Parts): Promise<Finding[]> {
   const file = join(config.home, 'ledger.db');
   if (config.databaseUrl === null && !(await isThere(file))) {
     return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
@@ -21,6 +24,9 @@ export async function checkLedger({ config, services, supervision }: Parts): Pro
     return [
       writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
       ...pruning(status.oldest_at, { retention_ms: services.retention_ms, now: services.clock.now() }),
+      ...(await checkOutbox({ outbox })),
+      ...(await checkSyncs(services)),
+      ...kept(await supervision.files.keptOf(), config.home),
       ...leases.map((lease) => describeLease(lease, supervision)),
     ];
   } catch (error) {
@@ -40,6 +46,13 @@ function pruning(
   return [warning(text, { fix: 'run `polycrate-mcp ledger prune`' })];
 }
 
+/** What actions wrote into private copies and could not go back; it leaves with its run, or by hand. */
+function kept(runs: readonly string[], home: string): Finding[] {
+  if (runs.length === 0) return [];
+  const text = `${join(home, 'kept')} has what ${count(runs.length, 'run')} wrote and could not be brought back into a workspace`;
+  return [warning(text, { fix: 'take what you need and delete the rest; `polycrate-mcp ledger prune` deletes it with its run' })];
+} // prettier-ignore
+
 function isThere(file: string): Promise<boolean> {
   return access(file).then(
     () => true,
@@ -47,15 +60,18 @@ function isThere(file: string): Promise<boolean> {
   );
 }
 
-function describeLease(
-  { run_id, phase, owner, expires_at }: Lease,
-  { processes, clock }: App['supervision'],
-): Finding {
+function describeLease(lease: Lease, { processes, clock }: App['supervision']): Finding {
+  const { run_id, phase, owner, expires_at } = lease;
   const what =
     phase === 'cleanup' ? `run ${run_id} has ended and is being cleaned up` : `run ${run_id} is open`;
+  if (lease.executor === 'approval') return ok(`run ${run_id} waits for approval`);
   const where = `process ${owner.pid} on ${owner.host}`;
   const state = processes.state(owner);
   if (expires_at > 0 && state === 'alive') return ok(`${what}, supervised by ${where}`);
+  if (isElsewhere(processes, lease) && expires_at < clock.now()) {
+    const fix = `start a server on ${owner.host} again; POLYCRATE_MCP_LOST_AFTER closes such runs`;
+    return warning(`${what}, and ${where}, which has its log, has not been seen lately`, { fix });
+  }
   if (state === 'unseen' && expires_at >= clock.now()) {
     return ok(`${what}, supervised by ${where}, which cannot be seen from here`);
   }

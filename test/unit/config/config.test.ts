@@ -37,6 +37,22 @@ function refusal(around: Partial<Surroundings>): AppError {
   throw new Error('was accepted');
 }
 
+it('webhooks name a format and an address, which no message repeats', () => {
+  const read = (text: string) => parse({ env: { POLYCRATE_MCP_WEBHOOKS: text } }).config.webhooks;
+  expect(read('json=https://a.example/x?y=1\nslack=http://b.example')).toEqual([
+    { format: 'json', url: 'https://a.example/x?y=1' },
+    { format: 'slack', url: 'http://b.example' },
+  ]);
+  for (const odd of [
+    'https://a.example/secret',
+    'teams=https://a.example/secret',
+    'json=secret',
+    'json=ftp://secret',
+  ]) {
+    expect(() => read(odd)).toThrow(/^POLYCRATE_MCP_WEBHOOKS has an entry that is not(?!.*secret)/);
+  }
+});
+
 describe('defaults', () => {
   it('ask a human, run in a container and touch nothing outside', () => {
     const { config, command, args, warnings } = parse();
@@ -48,12 +64,22 @@ describe('defaults', () => {
       checkpointEveryMs: null,
       checkpointTo: null,
       databaseUrl: null,
+      otlpEndpoint: null,
+      webhookSecret: null,
+      webhooks: null,
+      remoteRetrigger: false,
+      lostAfterMs: null,
       retentionMs: null,
+      server: null,
+      runnerKey: null,
+      runnerName: null,
+      labels: {},
       runMode: 'ask',
       executor: 'auto',
       image: null,
       pull: 'missing',
       memoryBytes: null,
+      cli: null,
       cpus: null,
       pids: null,
       runTimeoutMs: 3_600_000,
@@ -64,7 +90,29 @@ describe('defaults', () => {
       extraHosts: [],
       timezone: 'Europe/Berlin',
       trail: 'on',
+      publicUrl: null,
+      allowedHosts: [],
+      allowedOrigins: [],
+      rateLimit: 1_200,
+      oidcIssuer: null,
+      oidcAudience: null,
+      stateKeyFile: null,
+      logsImport: 'on',
       environmentsFile: null,
+      mirrorBackfill: { kind: 'age', ms: 90 * 86_400_000 },
+      mirrorMaxAgeMs: 60_000,
+      peopleFile: null,
+      policyFile: null,
+      privateCopy: 'on',
+      apiEnabled: null,
+      apiUrl: null,
+      apiKey: null,
+      apiSubmit: null,
+      apiEndpointsFile: null,
+      submit: 'all',
+      onRemoteConflict: 'warn',
+      caFile: null,
+      proxies: { http: null, https: null, none: null },
       logLevel: 'info',
       encryptionKey: null,
       dockerHost: null,
@@ -165,11 +213,8 @@ describe('values', () => {
     expect(error.message).toContain('Valid: ');
   });
 
-  it('of later releases are refused in clear words', () => {
-    expect(refusal({ env: { POLYCRATE_MCP_RUN_MODE: 'policy' } }).message).toContain(
-      'cannot read policy files',
-    );
-    expect(refusal({ argv: ['--executor', 'cli'] }).message).toContain('does not call the polycrate command');
+  it('that need each other are refused alone', () => {
+    expect(refusal({ env: { POLYCRATE_MCP_RUN_MODE: 'policy' } }).message).toContain('POLYCRATE_MCP_POLICY');
   });
 
   it('are all judged at once', () => {

@@ -165,6 +165,20 @@ describe('secrets by their looks', () => {
     const cut = key.split('\n').slice(0, 3).join('\n');
     expect(redactText(redactor, `${cut}\nTASK [Go on with it] ****\nok: [db-1]`)).toContain('\nTASK [Go on with it] ****\nok: [db-1]'); // prettier-ignore
   });
+
+  it('a private key without an end takes one short line at most, and none that follows no body', () => {
+    const redactor = createRedactor([]);
+    const begin = '-----BEGIN RSA PRIVATE KEY-----';
+    const body = 'b3BlbnNzaC1rZXktdjEA'.repeat(3);
+    const output = 'done\nchanged\nError: none';
+    expect(redactText(redactor, `${begin}\n${body}\n${body}\nAAA=\n${output}`)).toBe(
+      `${begin}\n${MASK}\n${MASK}\n${MASK}\n${output}`,
+    );
+    expect(redactText(redactor, `${begin}\n${output}`)).toBe(`${begin}\n${output}`);
+    expect(redactText(redactor, `${begin}\nProc-Type: 4,ENCRYPTED\n\n${body}\n-----END RSA PRIVATE KEY-----\n${output}`)).toBe(
+      `${begin}\n${MASK}\n\n${MASK}\n-----END RSA PRIVATE KEY-----\n${output}`,
+    );
+  }); // prettier-ignore
 });
 
 describe('a stream', () => {

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { codeOf, AppError } from '../../shared/errors.ts';
+import type { LogPieces, PieceSize } from '../../runs/run-log.ts';
+import { headFile, segmentFile, segmentsOf } from './files.ts';
+import { isLine } from './format.ts';
+import { LONGEST_LINE } from './line-splitter.ts';
+
+/** While a log is copied it may have a piece more than the original. */
+const SLACK = 2;
+
+/** The files of logs as they are, for a copy of them in another folder. */
+export function createLogPieces({ home, maxBytes }: { home: string; maxBytes: number }): LogPieces {
+  const fileOf = (run_id: string, piece: number): string => segmentFile(headFile(home, run_id), piece);
+  const sizes = async (run_id: string): Promise<PieceSize[]> => {
+    const numbers = await segmentsOf(headFile(home, run_id));
+    const found = await Promise.all(numbers.map((piece) => sizeOf(fileOf(run_id, piece), piece)));
+    return found.filter((one) => one !== null);
+  };
+  return {
+    sizes,
+    digest: (run_id, { piece, bytes }) => digestOf(fileOf(run_id, piece), bytes),
+    read: (run_id, { piece, offset }, characters) => readLines(fileOf(run_id, piece), offset, characters),
+    async write(run_id, { piece, offset }, text) {
+      refuseOddLines(text, piece > 0 && offset === 0);
+      const bytes = Buffer.from(text);
+      const others = (await sizes(run_id)).filter((one) => one.piece !== piece);
+      const sum = others.reduce((total, one) => total + one.bytes, offset + bytes.length);
+      if (sum > SLACK * maxBytes) {
+        throw new AppError('refused', `a log has at most ${maxBytes} bytes here (POLYCRATE_MCP_LOG_MAX_BYTES)`);
+      }
+      return await replaceEnd(fileOf(run_id, piece), offset, bytes);
+    },
+    drop: (run_id, piece) => rm(fileOf(run_id, piece), { force: true }),
+  };
+} // prettier-ignore
+
+/** Null: it left while it was looked at. */
+async function sizeOf(file: string, piece: number): Promise<PieceSize | null> {
+  const handle = await openOr(file);
+  if (!handle) return null;
+  try {
+    return { piece, bytes: (await handle.stat()).size };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function digestOf(file: string, bytes: number): Promise<string | null> {
+  const handle = await openOr(file);
+  if (!handle) return null;
+  try {
+    const hash = createHash('sha256');
+    if (bytes === 0) return hash.digest('hex');
+    const stream = handle.createReadStream({ end: bytes - 1, autoClose: false });
+    for await (const chunk of stream as AsyncIterable<Buffer>) hash.update(chunk);
+    return hash.digest('hex');
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Up to the last whole line among so many bytes; more of them where the first line is longer. */
+async function readLines(file: string, offset: number, characters: number): Promise<string> {
+  const handle = await openOr(file);
+  if (!handle) return '';
+  try {
+    for (let most = characters; ; most *= 2) {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(most), 0, most, offset);
+      const end = buffer.lastIndexOf(10, bytesRead - 1);
+      if (bytesRead > 0 && end >= 0) return buffer.toString('utf8', 0, end + 1);
+      if (bytesRead < most || most > LONGEST_LINE * 64) return '';
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function replaceEnd(file: string, offset: number, bytes: Buffer): Promise<number> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = await open(file, 'a', 0o600);
+  try {
+    const { size } = await handle.stat();
+    if (size < offset) return size;
+    if (size > offset) await handle.truncate(offset);
+    await handle.appendFile(bytes);
+    return offset + bytes.length;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openOr(file: string): Promise<FileHandle | null> {
+  return await open(file).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  });
+}
+
+/** Whoever sends them may send anything, and readers rely on the form. */
+function refuseOddLines(text: string, hasHeader: boolean): void {
+  const lines = text.split('\n');
+  const isWhole = lines.pop() === '' && lines.every((line, n) => isLine(line, hasHeader && n === 0));
+  if (!isWhole) throw new AppError('invalid_argument', 'these are no whole lines of a log');
+}

@@ -1,0 +1,228 @@
+import type { TimeSpan } from '../../history/search.ts';
+import { COUNTED_UNTIL, CUBES, cubesFor, KEYS, type Cube, type CubeColumn } from './cubes.ts';
+import type { TermColumn } from './narrow.ts';
+import { ask, list, type Steps, type Value } from './steps.ts';
+import { conditionsOf, type Where } from './where.ts';
+
+/** A part of time, half-open, and the number of the slice that it belongs to. */
+export interface Piece {
+  slice: number;
+  since: number;
+  until: number;
+}
+
+/** Times of runs lie between these: what a Date can hold. */
+export const [BEGIN, END] = [-8.64e15, 8.64e15];
+
+/** More rows of counts than this are not read. */
+export const MOST_ROWS = 200_000;
+
+export interface CountRow {
+  /** The numbers of the columns that were asked for. */
+  key: number[];
+  slice: number;
+  state: number;
+  runs: number;
+  /** The starts of these runs lie from `low` to `high`; `slot_ms` apart at the most from the true ones. */
+  low: number;
+  high: number;
+  slot_ms: number;
+}
+
+/** Runs for each combination of `by`, slice and state: by a cube where one has what is needed, else run by run. */
+export function* countRows(
+  where: Where,
+  { by, slices }: { by: readonly CubeColumn[]; slices: readonly Piece[] },
+): Steps<CountRow[]> {
+  if (!where.possible) return [];
+  const { parts, rest } = yield* partsOf(where, { by, slices });
+  const rows: CountRow[][] = [];
+  for (const part of parts)
+    rows.push(yield* fromCube(where, { ...part, by, state: true, most: MOST_ROWS + 1 }));
+  if (rest.length > 0) rows.push(yield* fromRuns(where, { by, pieces: rest }));
+  return rows.flat();
+}
+
+/** Whole slots of a cube. */
+export interface Part {
+  cube: Cube;
+  slots: readonly Piece[];
+}
+
+/** Which cubes answer for which slots, and the rest; the longest slots that fit into a slice come first. */
+export function* partsOf(
+  where: Where,
+  { by, slices }: { by: readonly CubeColumn[]; slices: readonly Piece[] },
+): Steps<{ parts: Part[]; rest: readonly Piece[] }> {
+  const cubes = where.clauses.length > 0 ? [] : cubesFor([...by, ...where.columns.keys()]);
+  const parts: Part[] = [];
+  const counted = cubes.length > 0 ? yield* countedUntil() : 0;
+  let rest = slices;
+  for (const cube of cubes) {
+    const { whole, rest: left } = cut(rest, cube, counted);
+    if (whole.length > 0) parts.push({ cube, slots: whole });
+    rest = left;
+  }
+  return { parts, rest };
+}
+
+export function* countedUntil(): Steps<number> {
+  const [row] = yield* ask<{ value: string }>('SELECT value FROM meta WHERE name = ?', [COUNTED_UNTIL]);
+  return Number(row?.value ?? 0);
+}
+
+/** Slots of a cube that lie in a slice as a whole, `since` and `until` being their numbers; and the rest. */
+export function cut(
+  slices: readonly Piece[],
+  { slot_ms }: Cube,
+  until: number,
+): { whole: Piece[]; rest: Piece[] } {
+  const whole: Piece[] = [];
+  const rest: Piece[] = [];
+  for (const piece of slices) {
+    const first = Math.ceil(Math.max(piece.since, 0) / slot_ms);
+    const end = Math.floor(Math.min(piece.until, until) / slot_ms);
+    if (first >= end) {
+      rest.push(piece);
+      continue;
+    }
+    whole.push({ slice: piece.slice, since: first, until: end });
+    const before = { ...piece, until: first * slot_ms };
+    const after = { ...piece, since: end * slot_ms };
+    // In their order, which the search for the slice of a slot counts on.
+    rest.push(...[before, after].filter((one) => one.since < one.until));
+  }
+  return { whole, rest };
+}
+
+export function spanOf({ since, until }: TimeSpan): Piece {
+  return { slice: 0, since: since ?? BEGIN, until: until ?? END };
+}
+
+type Row = Record<string, number>;
+
+interface CubeQuestion {
+  cube: Cube;
+  by: readonly CubeColumn[];
+  slots: readonly Piece[];
+  /** False: the states are added up, and each row has state 0. */
+  state: boolean;
+  /** More rows are not read; without it all are. */
+  most?: number;
+}
+
+export function* fromCube(
+  { columns, states }: Where,
+  { cube, by, slots, state, most }: CubeQuestion,
+): Steps<CountRow[]> {
+  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
+  const conditions = [...columns].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`);
+  if (states) conditions.push(`k.state IN (${list(states)})`);
+  // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
+  for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
+  const few = slots.length <= MOST_RANGES;
+  // Slots stand behind the columns in the index, so that for a part of time each value of a column is looked for.
+  if (few) conditions.push(...(yield* everyValue(cube, columns)).map(([column, values]) => `${at(column)} IN (${values})`));
+  const selected = (slice: string, since: number, until: number): string => {
+    const keys = [...by.map((column, n) => `${at(column)} AS g${n}`), `${slice} AS slice`, ...(state ? ['k.state AS state'] : [])];
+    return `SELECT ${keys.join(', ')}, CAST(sum(k.runs) AS bigint) AS runs, min(k.slot) AS low, max(k.slot) AS high
+      FROM run_counts k WHERE k.cube = ${cube.id} AND k.slot >= ${since} AND k.slot < ${until}${conditions.map((text) => ` AND ${text}`).join('')}
+      GROUP BY ${keys.map((_, n) => n + 1).join(', ')}`;
+  };
+  // One after the other: PostgreSQL would not join a few ranges with many counts by the index.
+  const texts = few
+    ? slots.map(({ slice, since, until }) => selected(list([slice]), since, until))
+    : [selected(sliceOf(slots), slots[0]!.since, slots.at(-1)!.until)];
+  const all = yield* ask<Row>(`${texts.join(' UNION ALL ')}${most === undefined ? '' : ` LIMIT ${most}`}`);
+  const rows = all.filter(({ slice }) => slice !== NO_SLICE);
+  const { slot_ms } = cube;
+  return rows.map((row) => ({
+    ...rowOf(row, by.length),
+    low: row['low']! * slot_ms,
+    high: row['high']! * slot_ms + slot_ms - 1,
+    slot_ms,
+  }));
+} // prettier-ignore
+
+/** More ranges of slots than this are not looked up one by one. */
+const MOST_RANGES = 100;
+
+/** All values of those columns of a cube that are not asked for, as long as there are few. */
+function* everyValue(cube: Cube, asked: Where['columns']): Steps<[CubeColumn, string][]> {
+  const open = cube.columns.filter((column) => !asked.has(column as TermColumn));
+  if (cube.columns.length > 2) return [];
+  const values: [CubeColumn, string][] = [];
+  for (const column of open) {
+    if (column !== 'bucket') {
+      values.push([column, `SELECT 0 UNION ALL SELECT id FROM terms WHERE kind = '${column}'`]);
+      continue;
+    }
+    const [most] = yield* ask<{ bucket: number | null }>(`SELECT max(a) AS bucket FROM run_counts WHERE cube = ${BUCKETS}`);
+    values.push([column, list(Array.from({ length: (most!.bucket ?? 0) + 1 }, (_, bucket) => bucket))]);
+  }
+  return values;
+} // prettier-ignore
+
+/** The cube of all durations. */
+const BUCKETS = CUBES.find(({ columns }) => columns.join() === 'bucket')!.id;
+
+const NO_SLICE = -1;
+
+/** The slice of a slot, by halves: there may be thousands, and a join would compare each with all. */
+function sliceOf(slots: readonly Piece[]): string {
+  if (slots.length === 1) {
+    const { slice, since, until } = slots[0]!;
+    return `CASE WHEN k.slot >= ${since} AND k.slot < ${until} THEN ${slice} ELSE ${NO_SLICE} END`;
+  }
+  const middle = Math.floor(slots.length / 2);
+  const [before, after] = [slots.slice(0, middle), slots.slice(middle)];
+  return `CASE WHEN k.slot < ${after[0]!.since} THEN ${sliceOf(before)} ELSE ${sliceOf(after)} END`;
+}
+
+/** The runs of some pieces of time: what stands before SELECT, behind FROM, and behind WHERE. */
+export function conditionsWithin(
+  where: Where,
+  pieces: readonly Piece[],
+): { from: { before: string; source: string; slice: string }; text: string; values: Value[] } {
+  const { text, values } = conditionsOf(where);
+  const [one] = pieces;
+  if (pieces.length === 1 && one) {
+    const from = { before: '', source: 'narrow_runs c', slice: list([one.slice]) };
+    return { from, text: `c.start >= ${list([one.since])} AND c.start < ${list([one.until])}${text}`, values };
+  }
+  const from = {
+    before: `WITH pieces (slice, since, until) AS (VALUES ${pieces.map(pieceText).join(', ')})`,
+    source: 'pieces p CROSS JOIN narrow_runs c',
+    slice: 'p.slice',
+  };
+  return { from, text: `c.start >= p.since AND c.start < p.until${text}`, values };
+} // prettier-ignore
+
+export function pieceText({ slice, since, until }: Piece): string {
+  return `(${list([slice])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
+}
+
+function* fromRuns(
+  where: Where,
+  { by, pieces }: { by: readonly CubeColumn[]; pieces: readonly Piece[] },
+): Steps<CountRow[]> {
+  const { from, text, values } = conditionsWithin(where, pieces);
+  const keys = by.map((column) => `c.${column}`);
+  const grouped = [...keys, ...(pieces.length === 1 ? [] : ['p.slice']), 'c.state'];
+  const rows = yield* ask<Row>(
+    `${from.before} SELECT ${keys.map((key, n) => `${key} AS g${n}, `).join('')}${from.slice} AS slice, c.state AS state,
+       count(*) AS runs, min(c.start) AS low, max(c.start) AS high
+     FROM ${from.source} WHERE ${text} GROUP BY ${grouped.join(', ')} LIMIT ${MOST_ROWS + 1}`,
+    values,
+  );
+  return rows.map((row) => ({ ...rowOf(row, by.length), low: row['low']!, high: row['high']!, slot_ms: 0 }));
+} // prettier-ignore
+
+function rowOf(row: Row, columns: number): Pick<CountRow, 'key' | 'slice' | 'state' | 'runs'> {
+  return {
+    key: Array.from({ length: columns }, (_, n) => row[`g${n}`]!),
+    slice: row['slice']!,
+    state: row['state'] ?? 0,
+    runs: row['runs']!,
+  };
+}

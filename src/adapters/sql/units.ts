@@ -1,0 +1,189 @@
+import type { BlockVersion, Spot, TraceQuery } from '../../history/versions.ts';
+import { STATES, SUCCESS, type END_COLUMNS } from './spans.ts';
+import { ask, list, type Steps } from './steps.ts';
+import type { Where } from './where.ts';
+
+// What is asked about versions is asked about rows of `unit_spans`, under the name `x`.
+
+/** Numbers of the actions that are asked for; null: any. */
+export type Actions = readonly number[] | null;
+
+/** A block in its version in a workspace, with one environment and one origin; its runs are of the actions that are asked for. */
+export interface Unit extends Record<(typeof END_COLUMNS)[number], number | null> {
+  unit: number;
+  first_run: number;
+  last_run: number;
+}
+
+/** A block in a workspace, by the numbers of its terms. */
+export interface Ground {
+  place: number;
+  block: number;
+}
+
+/** The units that have one version in one workspace in common; its environment or `from` may have changed. */
+export interface Version extends Ground {
+  release: number;
+  /** Those that the question is about, where it is about some. */
+  units: Unit[];
+  /** All of them in the environment that is asked for: what the version is as one that another replaced, or was replaced by. */
+  all: Unit[];
+  /** Some of its units are what the question is about. */
+  asked: boolean;
+  /** One of them ran in the span of the question. */
+  there: boolean;
+}
+
+export interface Selection {
+  actions: Actions;
+  /** Conditions on rows. */
+  fits: string;
+  there: string;
+  /** What is told of a version beside itself is of these rows. */
+  beside: string;
+  /** Numbers of the places that are seen; null: all. */
+  places: readonly number[] | null;
+}
+
+const FILTERED = ['organization', 'place', 'environment', 'block', 'release', 'origin'] as const;
+
+export function selectionOf({ columns, span }: Where, places: readonly number[] | null): Selection {
+  const actions = columns.get('action') ?? null;
+  const fits = FILTERED.flatMap((column) => {
+    const numbers = columns.get(column);
+    return numbers ? [`x.${column} IN (${list(numbers)})`] : [];
+  });
+  const environments = columns.get('environment');
+  const beside = environments ? `x.environment IN (${list(environments)})` : 'true';
+  return { actions, fits: fits.join(' AND ') || 'true', there: thereIn(span), beside, places };
+}
+
+/** Which rows have a run in the span. Only where it lies between the first and the last run are runs looked at. */
+function thereIn({ since, until }: TraceQuery['span']): string {
+  if (since === null && until === null) return 'true';
+  const [from, to] = [since ?? ALWAYS, until ?? NEVER].map((time) => list([time])) as [string, string];
+  const run = (states: readonly number[]): string =>
+    `EXISTS (SELECT 1 FROM narrow_runs c WHERE c.unit = x.unit AND c.state IN (${list(states)})
+       AND c.start >= ${from} AND c.start < ${to} AND (x.action = 0 OR c.action = x.action))`;
+  const rest = STATES.filter((state) => state !== SUCCESS);
+  return `(x.first_run < ${to} AND x.last_run >= ${from}
+    AND (x.first_run >= ${from} OR x.last_run < ${to} OR ${run([SUCCESS])} OR ${run(rest)}))`;
+} // prettier-ignore
+
+export const [ALWAYS, NEVER] = [-8.64e15, 8.64e15];
+
+/** Rows of the actions that are asked for. */
+export function ofActions(actions: Actions): string {
+  return `x.action IN (${list(actions ?? [0])})`;
+}
+
+/** A ground with versions that are asked for. */
+export interface Asked extends Ground {
+  versions: number;
+  /** None of them arrived later. */
+  newest: number;
+  /** One of them succeeded. */
+  succeeded: boolean;
+}
+
+/** Where there are versions that are asked for and that have a run in the span. */
+export function* groundsAsked({ actions, fits, there }: Selection): Steps<Asked[]> {
+  // Where a unit did not succeed another one of its version may have, and then counts when that was.
+  const other = `SELECT max(y.first_success) FROM unit_spans y WHERE y.action IN (${list(actions ?? [0])})
+    AND y.place = x.place AND y.block = x.block AND y.release = x.release`;
+  const rows = yield* ask<Ground & Record<'versions', number> & Record<'good' | 'tried' | 'other', number | null>>(
+    `SELECT x.place AS place, x.block AS block, count(DISTINCT x.release) AS versions, max(x.first_success) AS good,
+       max(CASE WHEN x.first_success IS NULL THEN x.first_run END) AS tried,
+       max(CASE WHEN x.first_success IS NULL THEN (${other}) END) AS other
+     FROM unit_spans x WHERE ${ofActions(actions)} AND ${fits} AND ${there} GROUP BY x.place, x.block`,
+  );
+  return rows.map(({ place, block, versions, good, tried, other }) => {
+    const newest = Math.max(good ?? ALWAYS, tried ?? ALWAYS, other ?? ALWAYS);
+    return { place, block, versions: Number(versions), newest, succeeded: good !== null };
+  });
+} // prettier-ignore
+
+const BATCH = 1_000;
+
+interface Row extends Unit, Ground {
+  release: number;
+  fits: number;
+  there: number;
+}
+
+/** All versions of some blocks in some places, in the environment that is asked for; the order of the grounds is kept. */
+export function* versionsOf(grounds: readonly Ground[], selection: Selection): Steps<Version[][]> {
+  const found = grounds.map(() => new Map<number, Row[]>());
+  for (let from = 0; from < grounds.length; from += BATCH) {
+    const values = grounds.slice(from, from + BATCH).map(({ place, block }, n) => `(${list([from + n, place, block])})`);
+    const rows = yield* ask<Row & { ground: number }>(
+      `WITH grounds (ground, place, block) AS (VALUES ${values.join(', ')})
+       SELECT g.ground AS ground, x.place AS place, x.block AS block, x.release AS release, x.unit AS unit, x.first_run AS first_run,
+         x.last_run AS last_run, x.first_success AS first_success, x.last_success AS last_success,
+         CASE WHEN ${selection.fits} THEN 1 ELSE 0 END AS fits, CASE WHEN ${selection.fits} AND ${selection.there} THEN 1 ELSE 0 END AS there
+       FROM grounds g CROSS JOIN unit_spans x
+       WHERE ${ofActions(selection.actions)} AND x.place = g.place AND x.block = g.block AND ${selection.beside} ORDER BY x.unit`,
+    );
+    for (const row of rows) {
+      const releases = found[row.ground]!;
+      releases.set(row.release, [...(releases.get(row.release) ?? []), row]);
+    }
+  }
+  return found.map((releases) => [...releases.values()].map(versionOf));
+} // prettier-ignore
+
+function versionOf(rows: readonly Row[]): Version {
+  const { place, block, release } = rows[0]!;
+  const asked = rows.some(({ fits }) => fits === 1);
+  const own = asked ? rows.filter(({ fits }) => fits === 1) : rows;
+  const there = own.some(({ there }) => there === 1);
+  return { place, block, release, asked, there, units: merged(own), all: merged(rows) };
+}
+
+/** One for each unit, whatever actions were asked for. */
+function merged(rows: readonly Row[]): Unit[] {
+  const units = new Map<number, Unit>();
+  const least = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.min(a, b));
+  const most = (a: number | null, b: number | null): number | null => (a === null ? b : b === null ? a : Math.max(a, b));
+  for (const { unit, first_run, last_run, first_success, last_success } of rows) {
+    const one = units.get(unit);
+    units.set(unit, {
+      unit,
+      first_run: Math.min(first_run, one?.first_run ?? NEVER),
+      last_run: Math.max(last_run, one?.last_run ?? ALWAYS),
+      first_success: least(first_success, one?.first_success ?? null),
+      last_success: most(last_success, one?.last_success ?? null),
+    });
+  }
+  return [...units.values()];
+} // prettier-ignore
+
+type Members = [
+  organization: string | null,
+  workspace: string,
+  environment: string | null,
+  block: string,
+  version: string | null,
+  app_version: string | null,
+  from: string | null,
+];
+
+/** What units are called. */
+export interface Named extends Spot, BlockVersion {
+  from: string | null;
+}
+
+export function* namesOf(units: readonly number[]): Steps<Map<number, Named>> {
+  const wanted = [...new Set(units)];
+  const names = new Map<number, Named>();
+  for (let from = 0; from < wanted.length; from += BATCH) {
+    const rows = yield* ask<{ id: number; value: string }>(
+      `SELECT id, value FROM terms WHERE id IN (${list(wanted.slice(from, from + BATCH))})`,
+    );
+    for (const { id, value } of rows) {
+      const [organization, workspace, environment, block, version, app_version, origin] = JSON.parse(value) as Members;
+      names.set(id, { organization, workspace, environment, block, version, app_version, from: origin });
+    }
+  }
+  return names;
+} // prettier-ignore
