@@ -1,5 +1,5 @@
-// Bundles src/ into dist/: one entry per process kind, shared code in chunks. Native and CommonJS packages
-// stay external and are imported when first used, so that a cold start loads only the protocol.
+// Bundles src/ into dist/: the program with its shared code in chunks, and one file for each kind of thread. Native
+// and CommonJS packages stay external and are imported when first used, so that a cold start loads only the protocol.
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { parse, stringify } from 'yaml';
@@ -16,18 +16,19 @@ const unused = {
   },
 };
 
-await rm('dist', { recursive: true, force: true });
-await build({
-  entryPoints: {
-    main: 'src/main.ts',
-    'ledger-worker': 'src/adapters/sqlite/worker.ts',
-    'age-worker': 'src/adapters/workspace-files/age-worker.ts',
-    'scan-worker': 'src/adapters/workspace-files/scan-worker.ts',
-    'cli-log-worker': 'src/adapters/workspace-files/cli-log-worker.ts',
+/** Messages in some forty languages, of which nobody asks for one: half of what the library has to be read for. */
+const locales = {
+  name: 'locales',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
   },
+};
+
+const common = {
   outdir: 'dist',
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20',
@@ -44,19 +45,35 @@ await build({
     'tar-stream',
     'undici',
   ],
-  // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
-  chunkNames: 'chunk-[name]-[hash]',
   // White space is a quarter of what a start has to parse; names stay, so that stack traces can be read.
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',
-  plugins: [unused],
+  plugins: [unused, locales],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
   },
   logLevel: 'warning',
-});
+};
 
+await rm('dist', { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: { main: 'src/main.ts' },
+  splitting: true,
+  // Beside the entries, so that paths relative to a module's own URL hold in every chunk.
+  chunkNames: 'chunk-[name]-[hash]',
+});
+// A thread reads one file with nothing in it but its own part.
+await build({
+  ...common,
+  entryPoints: {
+    'ledger-worker': 'src/adapters/sqlite/worker.ts',
+    'age-worker': 'src/adapters/workspace-files/age-worker.ts',
+    'scan-worker': 'src/adapters/workspace-files/scan-worker.ts',
+    'cli-log-worker': 'src/adapters/workspace-files/cli-log-worker.ts',
+  },
+});
 // The document of the API that `serve` answers, without what only the vendor's own does.
 const document = parse(await readFile('src/server/platform-api/openapi.yaml', 'utf8'));
 for (const [path, operations] of Object.entries(document.paths)) {

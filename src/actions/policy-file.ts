@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ROLES } from '../access/identity.ts';
+import { STRENGTHS } from './strength.ts';
 
 // What a policy file may say. The file itself is read by an adapter, which knows the lines.
 
@@ -8,9 +9,6 @@ export const DEFAULT_EXPIRY_MS = 3_600_000;
 const MOST_APPROVERS = 10;
 const MOST_EXPIRY_MS = 7 * UNIT_MS.d;
 
-/** How sure it is that a yes is not the requester's own, from least to most. */
-export const STRENGTHS = ['client', 'key', 'other_principal'] as const;
-export type Strength = (typeof STRENGTHS)[number];
 export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 export const TRIGGERS = ['mcp', 'workflow', 'retrigger'] as const;
 

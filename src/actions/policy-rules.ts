@@ -1,14 +1,7 @@
 import { may, type Identity } from '../access/identity.ts';
 import { principalNames } from '../access/people.ts';
-import {
-  DAYS,
-  DEFAULT_EXPIRY_MS,
-  STRENGTHS,
-  type Policy,
-  type PolicyRule,
-  type Strength,
-  type TRIGGERS,
-} from './policy-file.ts';
+import { DAYS, DEFAULT_EXPIRY_MS, type Policy, type PolicyRule, type TRIGGERS } from './policy-file.ts';
+import { STRENGTHS, type Strength } from './strength.ts';
 import type { Decision } from './policy.ts';
 import type { Plan, PlanExecutor } from './plan.ts';
 

@@ -3,7 +3,7 @@ import { addressOf, type Workflow, type Workspace } from '../workspaces/workspac
 import type { Plan } from './plan.ts';
 import type { Decision } from './policy.ts';
 import { BY_CLIENT, subjectOf, type ApprovalTerms, type Subject } from './policy-rules.ts';
-import { STRENGTHS } from './policy-file.ts';
+import { STRENGTHS } from './strength.ts';
 
 export interface StepPlan {
   name: string;

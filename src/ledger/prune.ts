@@ -1,17 +1,18 @@
 import { sign, verify } from 'node:crypto';
-import { z } from 'zod';
+// The small one: threads of the ledger load it at every start.
+import * as z from 'zod/mini';
 import { canonicalJson, type JsonObject } from '../shared/json.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { CheckpointKeys } from './checkpoint.ts';
 
 const FORMAT = 'polycrate-mcp pruning 1';
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
 const schema = z.strictObject({
   format: z.literal(FORMAT),
   ledger: z.string(),
   /** The `seq` of the last event that went; the next one is the first of the ledger now. */
-  size: z.int().min(1),
+  size: z.int().check(z.gte(1)),
   /** Its `hash`. */
   head: digest,
   /** The tree over all events that went, and what is needed to go on with it. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STRENGTHS } from '../actions/policy-file.ts';
+import { STRENGTHS } from '../actions/strength.ts';
 import { termsOf, type Asker } from '../actions/policy-rules.ts';
 import type { Decision, RunMode } from '../actions/policy.ts';
 import { covers } from '../runs/approval.ts';

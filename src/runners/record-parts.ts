@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KEY_ROLES } from '../access/identity.ts';
-import { STRENGTHS } from '../actions/policy-file.ts';
+import { STRENGTHS } from '../actions/strength.ts';
 
 // Members of records, as a runner may send them.
 

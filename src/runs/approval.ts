@@ -1,6 +1,6 @@
 import { keyOf, may, type Identity, type Principal } from '../access/identity.ts';
 import type { ApprovalTerms } from '../actions/policy-rules.ts';
-import { STRENGTHS, type Strength } from '../actions/policy-file.ts';
+import { STRENGTHS, type Strength } from '../actions/strength.ts';
 import type { JsonObject } from '../shared/json.ts';
 import type { ActionRun, RunEvent } from './action-run.ts';
 
