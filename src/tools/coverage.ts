@@ -1,6 +1,7 @@
 import type { SeenStanding } from '../ledger/mirror.ts';
 import type { ActionRun } from '../runs/action-run.ts';
 import { iso } from './present-run.ts';
+import type { Services } from './services.ts';
 
 const HOLDS: Record<SeenStanding['source'], string> = {
   logs: 'runs of the CLI, as it logged them in the workspace',
@@ -8,11 +9,18 @@ const HOLDS: Record<SeenStanding['source'], string> = {
   ingest: 'runs that CLIs, CI and other servers reported to this one',
 };
 
+/** Since when the ledger cannot be asked, as far as is known; null: it can. */
+export async function awaySince({ outage }: Pick<Services, 'outage'>): Promise<number | null> {
+  return (await outage?.away()) ?? null;
+}
+
 /** What a history answer rests on, per source and endpoint: how far, how fresh (epoch ms), what is missing. */
 export function coverage(
   { newest_at, possible_duplicates }: { newest_at: number | null; possible_duplicates?: number },
   standings: readonly SeenStanding[],
+  away_since: number | null,
 ): Record<string, unknown>[] {
+  if (away_since !== null) return [journalOnly(newest_at, away_since)];
   const own = {
     source: 'ledger',
     holds:
@@ -22,6 +30,17 @@ export function coverage(
   };
   const duplicates = possible_duplicates ? [{ possible_duplicates }] : [];
   return [own, ...standings.map(coverageOf), ...duplicates];
+}
+
+/** Nothing else can be asked, so neither counts nor absences are of the whole history. */
+function journalOnly(newest_at: number | null, away_since: number): Record<string, unknown> {
+  return {
+    source: 'journal',
+    holds: 'runs that were started on this machine while the database of the ledger is away',
+    newest: iso(newest_at),
+    away_since: iso(away_since),
+    missing: 'every other run: the ledger itself cannot be asked',
+  };
 }
 
 function coverageOf({ source, endpoint, runs, oldest, newest, success_at, problem, missing }: SeenStanding): Record<string, unknown> {

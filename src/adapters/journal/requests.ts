@@ -1,0 +1,106 @@
+import type { Records } from '../../history/records.ts';
+import type { JsonObject } from '../../shared/json.ts';
+import { isOpen, type ActionRun } from '../../runs/action-run.ts';
+import { refuseUnjournalled } from '../../runs/outage.ts';
+import type { Intent, IntentRequest } from '../../runs/run-ledger.ts';
+import type { Beside, OpenRun, Target } from './beside.ts';
+import type { Journal } from './journal.ts';
+import type { Reach } from './reach.ts';
+
+export interface RequestParts {
+  database: Pick<Records, 'ledger' | 'history'>;
+  journal: Journal;
+  reach: Reach;
+  /** Null: no open runs are noted, since nothing new is journalled. */
+  beside: Pick<Beside, 'open'> | null;
+  /** Whether the run of a note still goes on, or is about to begin. */
+  goesOn(run: OpenRun): Promise<boolean>;
+}
+
+/** Into which of the two an intent goes, and what is in its way in the other one. */
+export async function request(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
+  const { parent } = intent.event.facts;
+  // A step is recorded where its workflow is, whatever has happened since.
+  if (typeof parent === 'string' && (await parts.journal.has(parent))) return await journalledStep(parts, intent);
+  const since = typeof parent === 'string' ? null : await parts.reach.away();
+  return since === null ? await inDatabase(parts, intent) : await inJournal(parts, intent, since);
+} // prettier-ignore
+
+async function inJournal(parts: RequestParts, intent: IntentRequest, since: number): Promise<Intent> {
+  refuseUnjournalled(since, intent);
+  const active = intent.exclusive ? await goingOn(parts, targetOf(intent.event.facts)) : null;
+  if (active !== null) return { outcome: 'active', run_id: active };
+  return await parts.journal.records.ledger.request(unreported(intent));
+}
+
+/** The workflow was let in while the database was away; by now others may have a run of the block open there. */
+async function journalledStep(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
+  const { reach, journal } = parts;
+  if (intent.exclusive && (await reach.away()) === null) {
+    const active = await reach.ask(() => openThere(parts, targetOf(intent.event.facts)));
+    if (active !== null) return { outcome: 'active', run_id: active };
+  }
+  return await journal.records.ledger.request(unreported({ ...intent, quota: null }));
+}
+
+async function inDatabase({ database, journal, reach, beside }: RequestParts, intent: IntentRequest): Promise<Intent> {
+  const { event, lease, exclusive } = intent;
+  const active = exclusive ? await openIn(journal, targetOf(event.facts)) : null;
+  if (active !== null) return { outcome: 'active', run_id: active };
+  const noted = lease.executor === 'approval' || lease.executor === 'remote' ? null : beside;
+  await noted?.open.put({ ...targetOf(event.facts), run_id: event.run_id, executor: lease.executor, owner: lease.owner });
+  let stored: Intent | null = null;
+  try {
+    return (stored = await reach.try(() => database.ledger.request(intent)));
+  } finally {
+    // Where the answer was lost, it never launches.
+    if (stored?.outcome !== 'stored') await noted?.open.remove(event.run_id);
+  }
+} // prettier-ignore
+
+export function targetOf(facts: JsonObject): Target {
+  const { organization, workspace, kind, workflow, block } = facts as unknown as ActionRun;
+  return { organization, workspace, kind, name: kind === 'workflow' ? workflow : block };
+}
+
+function isSame(a: Target, b: Target): boolean {
+  return (['organization', 'workspace', 'kind', 'name'] as const).every((part) => a[part] === b[part]);
+}
+
+/** A run of the database that this machine still executes. */
+async function goingOn({ beside, goesOn }: RequestParts, target: Target): Promise<string | null> {
+  for (const run of (await beside?.open.list()) ?? []) {
+    if (isSame(run, target) && (await goesOn(run))) return run.run_id;
+  }
+  return null;
+}
+
+/** Each open run has a lease. */
+export async function openIn(journal: Journal, target: Target): Promise<string | null> {
+  if (!journal.isThere()) return null;
+  const { ledger, leases } = journal.records;
+  for (const { run_id } of await leases.list()) {
+    const run = await ledger.find(run_id);
+    if (run && isOpen(run) && isSame(targetOf(run as unknown as JsonObject), target)) return run_id;
+  }
+  return null;
+}
+
+async function openThere({ database }: RequestParts, { organization, workspace, name }: Target): Promise<string | null> {
+  const { runs } = await database.history.search({
+    filters: {
+      ...(organization !== null && { organization: [organization] }),
+      ...{ workspace: [workspace], block: [name ?? ''], status: ['pending', 'running'] },
+      ...{ span: { since: null, until: null }, time_field: 'started' },
+    },
+    ...{ include_excluded: true, order: 'oldest', limit: 1, after: null },
+  });
+  return runs[0]?.id ?? null;
+} // prettier-ignore
+
+/** No outbox comes with it into the database, so its record says that it was not reported. */
+function unreported({ submission, event, ...intent }: IntentRequest): IntentRequest {
+  if (!submission) return { ...intent, event };
+  const api = { endpoint: submission.endpoint, action_run_id: null, url: null, submission: 'failed' };
+  return { ...intent, event: { ...event, facts: { ...event.facts, api } }, submission: null };
+}

@@ -1,0 +1,104 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createBundleFolder, openBundleFolder } from '../adapters/host/bundle-folder.ts';
+import { loadCheckpointKeys } from '../adapters/host/checkpoint-keys.ts';
+import { systemClock } from '../adapters/host/host.ts';
+import { createProcessTable } from '../adapters/host/process-table.ts';
+import { createBeside, type OpenRun } from '../adapters/journal/beside.ts';
+import { createJournalledLedger, createOutage } from '../adapters/journal/index.ts';
+import { createJournal } from '../adapters/journal/journal.ts';
+import { ALWAYS_THERE, createReach, type Reach } from '../adapters/journal/reach.ts';
+import { isUnknown } from '../adapters/postgres/failures.ts';
+import { createPostgresLedger } from '../adapters/postgres/index.ts';
+import { createSqliteLedger } from '../adapters/sqlite/index.ts';
+import type { Config } from '../config.ts';
+import { createJournalKeeper, type JournalKeeper } from '../history/keep-merged.ts';
+import type { Records } from '../history/records.ts';
+import type { ExecutorKind } from '../runs/executor.ts';
+import type { Outage } from '../runs/outage.ts';
+import type { Log } from '../shared/ports.ts';
+import type { Executors } from './executors.ts';
+import { settingsOf } from './run-settings.ts';
+
+/** A ledger that a journal of this machine stands in for while its database is away. */
+export interface Journalled {
+  records: Records;
+  outage: Outage;
+  keeper: JournalKeeper;
+}
+
+interface Parts {
+  config: Config;
+  log: Log;
+  database: Records;
+  executors: Executors;
+  worker: URL;
+}
+
+/** Null: there is no journal and nobody wants one. */
+export function journalledOf({ config, log, database, executors, worker }: Parts): Journalled | null {
+  const { databaseUrl, ledgerDown, runMode } = config;
+  const home = join(config.home, 'journal');
+  const file = join(home, 'ledger.db');
+  const spools = ledgerDown === 'spool';
+  // Also without the setting, so that nothing is lost when somebody turns it off.
+  if (databaseUrl === null || runMode === 'read-only' || (!spools && !existsSync(file))) return null;
+  const beside = createBeside(home);
+  const journal = createJournal({ records: createSqliteLedger({ home, worker }), file, beside });
+  const reach = spools ? reachOf(databaseUrl, log) : ALWAYS_THERE;
+  const parts = { database, journal, reach, beside, spools, clock: systemClock, log };
+  const merged = join(home, 'merged');
+  const keeper = createJournalKeeper({
+    ...{ journal: journal.records, database, clock: systemClock, log },
+    keys: () => loadCheckpointKeys({ home, given: null }),
+    bundles: {
+      async create(name) {
+        mkdirSync(merged, { recursive: true, mode: 0o700 });
+        return await createBundleFolder(join(merged, name));
+      },
+      open: async (name) => (existsSync(join(merged, name)) ? openBundleFolder(join(merged, name)) : null),
+    },
+    away: () => reach.away(),
+    isThere: () => journal.isThere(),
+    unmerged: () => journal.unmerged(),
+    async merged({ run_ids, last }) {
+      const before = await beside.merges.read();
+      await beside.merges.write({ last: last ?? before.last, merged: [...new Set([...before.merged, ...run_ids])] });
+    },
+  });
+  return {
+    records: createJournalledLedger({ ...parts, goesOn: goesOn(config, executors) }),
+    outage: createOutage({ ...parts, problem: () => keeper.problem() }),
+    keeper,
+  };
+} // prettier-ignore
+
+function reachOf(url: string, log: Log): Reach {
+  const scout = createPostgresLedger({ url, log: () => undefined, patience_ms: 0 });
+  const reach = createReach({
+    look: () => scout.leases.now(),
+    isGone: isUnknown,
+    clock: systemClock,
+    log,
+  });
+  return {
+    ...reach,
+    close() {
+      reach.close();
+      void scout.close();
+    },
+  };
+}
+
+/** Of what has no trace on the engine yet only the process that asked for it knows whether it is about to begin. */
+function goesOn(config: Config, executors: Executors): (run: OpenRun) => Promise<boolean> {
+  const processes = createProcessTable(config.home);
+  return async ({ run_id, executor, owner }) => {
+    if (executor === 'workflow') return processes.state(owner) === 'alive';
+    const kind = executor === 'approval' || executor === 'remote' ? settingsOf(config).executor : executor;
+    const engine = executors(kind satisfies ExecutorKind);
+    const { state } = await engine.find(run_id);
+    if (state === 'absent') return engine.adoptable && processes.state(owner) === 'alive';
+    return state !== 'exited';
+  };
+}
