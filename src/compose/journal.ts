@@ -4,10 +4,16 @@ import { createBundleFolder, openBundleFolder } from '../adapters/host/bundle-fo
 import { loadCheckpointKeys } from '../adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../adapters/host/host.ts';
 import { createProcessTable } from '../adapters/host/process-table.ts';
-import { createBeside, type OpenRun } from '../adapters/journal/beside.ts';
-import { createJournalledLedger, createOutage } from '../adapters/journal/index.ts';
-import { createJournal } from '../adapters/journal/journal.ts';
-import { ALWAYS_THERE, createReach, type Reach } from '../adapters/journal/reach.ts';
+import {
+  ALWAYS_THERE,
+  createBeside,
+  createJournal,
+  createJournalledLedger,
+  createOutage,
+  createReach,
+  type OpenRun,
+  type Reach,
+} from '../adapters/journal/index.ts';
 import { isUnknown } from '../adapters/postgres/failures.ts';
 import { createPostgresLedger } from '../adapters/postgres/index.ts';
 import { createSqliteLedger } from '../adapters/sqlite/index.ts';
@@ -46,7 +52,7 @@ export function journalledOf({ config, log, database, executors, worker }: Parts
   const beside = createBeside(home);
   const journal = createJournal({ records: createSqliteLedger({ home, worker }), file, beside });
   const reach = spools ? reachOf(databaseUrl, log) : ALWAYS_THERE;
-  const parts = { database, journal, reach, beside, spools, clock: systemClock, log };
+  const parts = { database, journal, reach, beside, spools, clock: systemClock };
   const merged = join(home, 'merged');
   const keeper = createJournalKeeper({
     ...{ journal: journal.records, database, clock: systemClock, log },
@@ -90,15 +96,20 @@ function reachOf(url: string, log: Log): Reach {
   };
 }
 
-/** Of what has no trace on the engine yet only the process that asked for it knows whether it is about to begin. */
+/** What is agreed to is copied before it starts; longer than that takes. */
+const BEGINS_WITHIN_MS = 30_000;
+
+/** Of what has no trace on the engine only the process that asked for it knows whether it is about to begin. */
 function goesOn(config: Config, executors: Executors): (run: OpenRun) => Promise<boolean> {
   const processes = createProcessTable(config.home);
-  return async ({ run_id, executor, owner }) => {
+  return async ({ run_id, executor, owner, at }) => {
     if (executor === 'workflow') return processes.state(owner) === 'alive';
     const kind = executor === 'approval' || executor === 'remote' ? settingsOf(config).executor : executor;
     const engine = executors(kind satisfies ExecutorKind);
     const { state } = await engine.find(run_id);
-    if (state === 'absent') return engine.adoptable && processes.state(owner) === 'alive';
+    // A container stays until its end is stored, so none means not yet; on this host it may be over as well.
+    const isSoon = engine.adoptable || systemClock.now() - at < BEGINS_WITHIN_MS;
+    if (state === 'absent') return isSoon && processes.state(owner) === 'alive';
     return state !== 'exited';
   };
 }

@@ -6,6 +6,8 @@ import { tidyJournal, type TidyPorts } from './tidy-journal.ts';
 
 const LOOK_MS = 1_000;
 const AGAIN_MS = 5_000;
+/** An end does not wait for a merge for longer: the next process merges. */
+const LAST_MS = 1_000;
 /** Of several processes one merges; if it dies, so long nobody does. */
 const CLAIM_MS = 20_000;
 
@@ -66,7 +68,7 @@ export function createJournalKeeper(ports: KeeperPorts): JournalKeeper {
         problem = null;
       } catch (error) {
         const says = messageOf(error);
-        if (says !== problem) log('error', 'the journal could not be merged yet', { error: says });
+        if (says !== problem) log('warn', 'the journal could not be merged yet', { error: says });
         problem = says;
       }
       await clock.sleep(problem === null ? LOOK_MS : AGAIN_MS, stopping.signal);
@@ -76,7 +78,7 @@ export function createJournalKeeper(ports: KeeperPorts): JournalKeeper {
     begin: () => void (keeping ??= keep()),
     async stop() {
       stopping.abort();
-      await keeping;
+      await Promise.race([keeping, clock.sleep(LAST_MS)]);
     },
     problem: () => problem,
   };

@@ -14,6 +14,7 @@ import { sha256, type Json, type JsonObject } from '../shared/json.ts';
 import type { Clock, Log } from '../shared/ports.ts';
 import { exportBundle, type BundleSink } from './export-bundle.ts';
 import type { Records } from './records.ts';
+import type { CallPage, CallPosition } from './trail.ts';
 
 /** Where the signed bundles of merges stay. */
 export interface MergeBundles {
@@ -125,42 +126,60 @@ function withPeople(source: BundleSource, archive: Pick<LedgerArchive, 'events'>
   };
 } // prettier-ignore
 
-/** Batches of calls, each as one event of the ledger that tells which one of the journal it was. */
+/** Batches of calls, each as one event of the ledger that tells which one of the journal it was. Answers the last one's `seq`. */
 async function mergeCalls({ journal, database, clock }: MergePorts): Promise<number> {
   const ledger = await journal.check.id();
   let up_to = 0;
   for (const archived of await journal.archive.events([''])) {
-    const { kind, facts } = archived.event;
+    const { kind, facts, seq, hash } = archived.event;
     if (kind !== CALLS_RECORDED) continue;
-    up_to = archived.event.seq;
-    const { calls } = JSON.parse(facts) as { calls: { id: string; at: number }[] };
-    if (calls[0] && (await isThere(database, calls[0]))) continue;
-    const members = await remembered(archived, database.upkeep.isErased);
-    const from = { ledger, seq: archived.event.seq, hash: archived.event.hash };
+    up_to = seq;
+    const { calls } = JSON.parse(facts) as { calls: RecordedCall[] };
+    const there = await idsOf(database, calls);
+    const positions = [...calls.keys()].filter((position) => !there.has(calls[position]!.id));
+    if (positions.length === 0) continue;
+    const members = await remembered(archived, positions, database.upkeep.isErased);
     await database.trail.append({
       ...{ kind: CALLS_RECORDED, run_id: '', at: clock.now() },
-      ...{ facts: { calls: calls as unknown as Json, journal: from }, private: members },
+      facts: { calls: positions.map((position) => calls[position]!), journal: { ledger, seq, hash } },
+      private: members,
     });
   }
   return up_to;
 }
 
-async function isThere({ trail }: Pick<MergePorts['database'], 'trail'>, { id, at }: { id: string; at: number }): Promise<boolean> {
-  let after: { at: number; id: string } | null = null;
+type RecordedCall = JsonObject & { id: string; at: number };
+
+/** Ids of calls of that time that the ledger has: a batch that it did not answer may be in both. */
+async function idsOf({ trail }: Pick<MergePorts['database'], 'trail'>, calls: readonly RecordedCall[]): Promise<Set<string>> {
+  const times = calls.map(({ at }) => at);
+  const span = { since: Math.min(...times), until: Math.max(...times) + 1 };
+  const ids = new Set<string>();
+  let after: CallPosition | null = null;
   do {
-    const page = await trail.search({ filters: { span: { since: at, until: at + 1 } }, limit: 100, after });
-    if (page.calls.some((call) => call.id === id)) return true;
+    const page: CallPage = await trail.search({ filters: { span }, limit: 100, after });
+    for (const { id } of page.calls) ids.add(id);
     after = page.next;
   } while (after);
-  return false;
+  return ids;
 } // prettier-ignore
 
-/** Without what is about erased people, and without digests under a key that the other ledger does not have. */
+/** Of those calls, without what is about erased people and without digests under a key that the ledger does not have. */
 async function remembered(
   { values }: ArchivedEvent,
+  positions: readonly number[],
   isErased: (name: string) => Promise<boolean>,
 ): Promise<JsonObject> {
   const lost = new Set(await lossByErased(values, isErased));
-  const kept = values.filter(({ name }) => !lost.has(name) && !name.endsWith('.arguments_digest'));
-  return Object.fromEntries(kept.map(({ name, value }) => [name, JSON.parse(value) as Json]));
+  const kept = values.filter(({ name }) => !lost.has(name)).map(({ name, value }) => ({ ...partsOf(name), value }));
+  return Object.fromEntries(
+    kept
+      .filter(({ position, member }) => positions.includes(position) && member !== 'arguments_digest')
+      .map(({ position, member, value }) => [`${positions.indexOf(position)}.${member}`, JSON.parse(value) as Json]),
+  );
+} // prettier-ignore
+
+function partsOf(name: string): { position: number; member: string } {
+  const dot = name.indexOf('.');
+  return { position: Number(name.slice(0, dot)), member: name.slice(dot + 1) };
 }

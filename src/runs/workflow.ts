@@ -89,7 +89,7 @@ export async function startWorkflow(ports: StartPorts, asked: WorkflowRequest): 
   if (earlier) return earlier;
   refuseUnlessSame(plan.digest, plan_digest);
   refuseDenied(decision);
-  await refuseUndecided(ports.outage, decision);
+  for (const one of [decision, ...plan.steps.map((step) => step.decision)]) await refuseUndecided(ports.outage, one);
   refuseWithoutReason(decision, request.reason);
   const terms = awaitedTerms(decision, request);
   if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });

@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runLedger } from '../support/ledger-command.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
+import { describeWithEngine } from '../support/engine.ts';
+import { connect, MAIN, tempFolder, type Connection } from '../support/mcp.ts';
 import { counted, counting, wholeLog } from '../support/numbered-log.ts';
 import {
   describeWithOwnPostgres,
@@ -17,12 +19,12 @@ import { makeKey, serve, visit, type TeamServer } from '../support/team-server.t
 import { kill9, until } from '../support/traces.ts';
 
 // prettier-ignore
-const POLICY = { version: 1, rules: [
+const POLICY = [
   { name: 'guarded', when: { block: 'guarded' }, decision: 'approve' },
   { name: 'counted', when: { block: 'counted' }, decision: 'allow', limits: { per_hour: 5 } },
   { name: 'locked', when: { block: 'locked' }, decision: 'allow', lock: 'block' },
   { name: 'free', when: {}, decision: 'allow' },
-] };
+];
 
 describeWithOwnPostgres('a journal while the database of the ledger is away', () => {
   let server: OwnPostgresServer;
@@ -53,6 +55,11 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     );
     return run_id;
   };
+  const rules = (...before: object[]): void =>
+    writeFileSync(
+      join(home(3), 'policy.json'),
+      JSON.stringify({ version: 1, rules: [...before, ...POLICY] }),
+    );
   const journalOf = async (one: Connection): Promise<any> =>
     (await one.call('get_status')).data.ledger.journal;
 
@@ -63,8 +70,13 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     const marks = { go: `${MARK}; echo done` };
     workspace = await scriptWorkspace({
       before: counts, killed: counts, across: counts, free: marks, again: marks, guarded: marks, counted: marks, locked: marks,
+      contained: counts, first: marks, held: counts, last: marks, closed: marks,
     });
-    writeFileSync(join(home(3), 'policy.json'), JSON.stringify(POLICY));
+    rules();
+    const definition = join(workspace.path, 'workspace.poly');
+    const steps = ['first', 'held', 'last'].map((block) => ({ name: block, block, action: 'go' }));
+    const workflows = [{ name: 'release', steps }, { name: 'mixed', steps: [steps[0], { name: 'two', block: 'counted', action: 'go' }] }];
+    writeFileSync(definition, JSON.stringify({ ...JSON.parse(readFileSync(definition, 'utf8')), workflows }));
     env = {
       ...trusted(workspace, 'local'), 
       POLYCRATE_MCP_RUN_MODE: 'policy',
@@ -81,7 +93,9 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     await server.crash();
   }); // prettier-ignore
   afterAll(async () => {
-    await Promise.all(['before', 'killed', 'across'].map((block) => workspace.enough(block)));
+    await Promise.all(
+      ['before', 'killed', 'contained', 'across', 'held'].map((block) => workspace.enough(block)),
+    );
     await team.end();
     await Promise.all(servers.map((one) => one.close().catch(() => undefined)));
     await server.stop();
@@ -122,6 +136,24 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     expect(await workspace.written(`marks/${block}`)).toBe('');
   }); // prettier-ignore
 
+  it('refuses a workflow with a step of which it is so, and plans it all the same', async () => {
+    const one = servers.at(-1)!;
+    const { error } = await one.call('run_workflow', { workspace: 'scripts', workflow: 'mixed' });
+    expect(error).toMatchObject({ code: 'refused', message: expect.stringMatching(/^not run \(counted\): it wants runs to be counted/) });
+    expect((await one.call('plan_action', { workspace: 'scripts', workflow: 'mixed' })).data.plan).toMatchObject({ steps: expect.any(Array) });
+  }); // prettier-ignore
+
+  it('goes by the rules that the ledger knows of', async () => {
+    const closed = { name: 'closed', when: { block: 'closed' }, decision: 'deny' };
+    rules(closed);
+    const { data } = await run(servers.at(-1)!, 'closed');
+    expect(data).toMatchObject({ succeeded: true });
+    runs['closed'] = data.run.id;
+    const fresh = await open(0);
+    expect((await run(fresh, 'closed')).error).toMatchObject({ code: 'refused', message: expect.stringContaining('the ledger cannot be asked') });
+    rules();
+  }); // prettier-ignore
+
   it('keeps a block to the one run that was begun before', async () => {
     const { error } = await run(servers.at(-1)!, 'before');
     expect(error).toMatchObject({ code: 'already_active', details: { run_id: runs['before'] } });
@@ -141,6 +173,30 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     expect(log).toEqual(counted(Number(/^end (\d+)$/.exec(log.stdout.at(-1)!)![1])));
   }); // prettier-ignore
 
+  describeWithEngine('with containers', () => {
+    it('outlives the server that supervises in it', async () => {
+      const docker = { POLYCRATE_MCP_EXECUTOR: 'docker' };
+      const one = await open(0, docker);
+      const run_id = (runs['contained'] = await begun(one, 'contained'));
+      await kill9(one);
+      const next = await open(0, docker);
+      await next.call('get_status');
+      await workspace.enough('contained');
+      const { data } = await next.call('wait_for_action_run', { run_id, wait_seconds: 40 });
+      expect(data).toMatchObject({ finished: true, succeeded: true });
+      const log = await wholeLog(next, run_id);
+      expect(log).toEqual(counted(Number(/^end (\d+)$/.exec(log.stdout.at(-1)!)![1])));
+      expect(await workspace.written('marks/contained')).toBe('ran\n');
+    });
+  });
+
+  it('is told of by the doctor', () => {
+    const { stdout, status } = spawnSync(process.execPath, [MAIN, 'doctor'], { env: { ...process.env, ...env, POLYCRATE_MCP_HOME: home(0) }, encoding: 'utf8' });
+    expect(stdout).toContain('the database of the ledger cannot be reached');
+    expect(stdout).toMatch(/journal for when the database is away \(spool\): [34] runs to merge, 0 of them open/);
+    expect(status).toBe(1);
+  }); // prettier-ignore
+
   it('lets in who was known by a key, and tells others to come back', async () => {
     const ada = await visit({ url: team.url, token: keys[0]!.token });
     const { data } = await run(ada, 'again');
@@ -151,19 +207,27 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
   }); // prettier-ignore
 
   it('goes on with what is open when the database is back, and merges the rest', async () => {
-    const one = servers.at(-1)!;
+    const one = await open(0);
+    const ended = Object.keys(runs).length - 2;
     runs['across'] = await begun(one, 'across');
+    const flow = await one.call('run_workflow', { workspace: 'scripts', workflow: 'release', wait_seconds: 0 });
+    const steps = async (): Promise<any[]> => (await one.call('get_action_run', { run_id: flow.data.run.id })).data.relations.steps;
+    await until('the second step', async () => (await steps())[1].status === 'running');
     await server.start();
     const merged = await until('a merge', async () => {
       const { last_merge, ...standing } = await journalOf(one);
       return last_merge && { ...standing, last_merge };
     });
-    expect(merged).toMatchObject({ away_since: null, runs: 1, open: 1, last_merge: { runs: 2 } });
+    expect(merged).toMatchObject({ away_since: null, runs: 3, open: 3, last_merge: { runs: ended + 1 } });
     expect((await run(one, 'across')).error).toMatchObject({ code: 'already_active', details: { run_id: runs['across'] } });
     const shown = await one.call('get_action_run', { run_id: runs['across'] });
     expect(shown.data).toMatchObject({ run: { status: 'running' }, warnings: [expect.stringContaining('until it has ended and is merged')] });
     await workspace.enough('before');
     expect((await one.call('wait_for_action_run', { run_id: runs['before'], wait_seconds: 40 })).data).toMatchObject({ succeeded: true });
+    await workspace.enough('held');
+    const whole = await one.call('wait_for_action_run', { run_id: flow.data.run.id, wait_seconds: 40 });
+    expect(whole.data).toMatchObject({ finished: true, succeeded: true });
+    for (const { name, run_id } of await steps()) runs[name] = run_id;
     const { data } = await one.call('cancel_action_run', { run_id: runs['across'] });
     expect(data).toMatchObject({ finished: true, run: { status: 'cancelled' } });
     await until('the last merge', async () => (await journalOf(one)).runs === 0);
@@ -197,7 +261,7 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
       ...(await rows('SELECT count(*)::int - count(DISTINCT id)::int AS twice FROM @calls')),
     ];
     const before = await state();
-    expect(before).toEqual([expect.objectContaining({ kind: 'bundle_imported' }), { kind: 'run_imported', count: 4 }, { twice: 0 }]);
+    expect(before).toEqual([expect.objectContaining({ kind: 'bundle_imported' }), { kind: 'run_imported', count: Object.keys(runs).length }, { twice: 0 }]);
     await Promise.all(servers.map((one) => one.close().catch(() => undefined)));
     rmSync(join(journal(), 'merges.json'), { force: true });
     // Also who does not keep one any more merges what is there.

@@ -22,14 +22,16 @@ const noteSchema = z.object({
   name: z.string().nullable(),
   executor: z.string(),
   owner,
+  at: z.int(),
 });
 
 /** An open run of the database that this data folder executes: what has to be known of it while the database is away. */
 export interface OpenRun extends Target {
   run_id: string;
   executor: LeaseKind;
-  /** The process that asked for it. */
+  /** The process that asked for it, and when. */
   owner: ProcessIdentity;
+  at: number;
 }
 
 /** What only one run at a time may be open of. */

@@ -10,6 +10,8 @@ export interface Journal {
   isThere(): boolean;
   /** A run of exactly this id is in it, merged or not. */
   has(run_id: string): Promise<boolean>;
+  /** A step of a workflow in it has this id, whether it was started or not. */
+  names(run_id: string): Promise<boolean>;
   /** Its runs that the database does not have yet. */
   unmerged(): Promise<ActionRun[]>;
 }
@@ -17,15 +19,17 @@ export interface Journal {
 export function createJournal({ records, file, beside }: { records: Records; file: string; beside: Beside }): Journal {
   let there = false;
   const isThere = (): boolean => (there ||= existsSync(file));
+  const unmerged = async (): Promise<ActionRun[]> => {
+    if (!isThere()) return [];
+    const merged = new Set((await beside.merges.read()).merged);
+    return (await allRuns(records)).filter(({ id }) => !merged.has(id));
+  };
   return {
     records,
     isThere,
     has: async (run_id) => isThere() && (await records.ledger.find(run_id))?.id === run_id,
-    async unmerged() {
-      if (!isThere()) return [];
-      const merged = new Set((await beside.merges.read()).merged);
-      return (await allRuns(records)).filter(({ id }) => !merged.has(id));
-    },
+    names: async (id) => (await unmerged()).some(({ steps }) => steps?.some(({ run_id }) => run_id === id)),
+    unmerged,
   };
 } // prettier-ignore
 

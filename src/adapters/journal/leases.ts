@@ -53,9 +53,9 @@ export function createLeases(parts: RequestParts & { database: Pick<Records, 'le
 } // prettier-ignore
 
 /** What waited for approval is launched from here on, or waits again. */
-async function note({ database, beside }: Parameters<typeof createLeases>[0], { run_id }: LeaseGuard, executor: Lease['executor']): Promise<void> {
+async function note({ database, beside, clock }: Parameters<typeof createLeases>[0], { run_id }: LeaseGuard, executor: Lease['executor']): Promise<void> {
   if (executor === 'approval' || executor === 'remote') return await beside?.open.remove(run_id);
   const [run, leases] = [await database.ledger.find(run_id), await database.leases.list()];
   const owner = leases.find((lease) => lease.run_id === run_id)?.owner;
-  if (run && owner) await beside?.open.put({ ...targetOf({ ...run } as never), run_id, executor, owner });
+  if (run && owner) await beside?.open.put({ ...targetOf({ ...run } as never), run_id, executor, owner, at: clock.now() });
 } // prettier-ignore

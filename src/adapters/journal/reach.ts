@@ -1,14 +1,16 @@
 import { awayText } from '../../runs/outage.ts';
-import { AppError, messageOf } from '../../shared/errors.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Clock, Log } from '../../shared/ports.ts';
 
 const LOOK_AGAIN_MS = 1_000;
+/** A call that has no answer by then makes us look beside it; it goes on waiting for its own. */
+const LOOK_AFTER_MS = 2_000;
 
 /** What this process knows of a database that may be away. */
 export interface Reach {
   /** Since when it is away; null: it answers, as far as is known. Looks first if nobody did yet. */
   away(): Promise<number | null>;
-  /** What it answers. A call that fails for want of an answer makes us look. */
+  /** What it answers. A call without an answer makes us look. */
   try<T>(call: () => Promise<T>): Promise<T>;
   /** The same, and fails at once while it is known to be away. */
   ask<T>(call: () => Promise<T>): Promise<T>;
@@ -33,18 +35,20 @@ export const ALWAYS_THERE: Reach = {
 };
 
 /** The database counts as away from a look that found nobody until one that finds it again. */
-export function createReach({ look, isGone, clock, log }: ReachPorts): Reach {
+export function createReach({ look: ask, isGone, clock, log }: ReachPorts): Reach {
   const closing = new AbortController();
   let since: number | null = null;
   let first: Promise<void> | null = null;
+  let looking: Promise<void> | null = null;
 
   const answers = (): Promise<boolean> =>
-    look().then(
+    ask().then(
       () => true,
       // Whoever refuses is there.
       (error: unknown) => !isGone(error),
     );
-  const lookNow = async (): Promise<void> => {
+  const lookNow = (): Promise<void> => (looking ??= look().finally(() => (looking = null)));
+  const look = async (): Promise<void> => {
     if (since !== null || closing.signal.aborted || (await answers()) || since !== null) return;
     since = clock.now();
     log('warn', 'the database of the ledger is away: what may run is journalled on this machine');
@@ -63,14 +67,19 @@ export function createReach({ look, isGone, clock, log }: ReachPorts): Reach {
     return since;
   };
   const attempt = async <T>(call: () => Promise<T>): Promise<T> => {
+    const answered = new AbortController();
+    void clock
+      .sleep(LOOK_AFTER_MS, answered.signal)
+      .then(() => (answered.signal.aborted ? undefined : lookNow()));
     try {
       return await call();
     } catch (error) {
       if (isGone(error)) {
-        log('debug', 'the database of the ledger did not answer', { error: messageOf(error) });
         await lookNow();
       }
       throw error;
+    } finally {
+      answered.abort();
     }
   };
   return {

@@ -1,7 +1,9 @@
 import type { Records } from '../../history/records.ts';
 import type { JsonObject } from '../../shared/json.ts';
+import { AppError } from '../../shared/errors.ts';
 import { isOpen, type ActionRun } from '../../runs/action-run.ts';
 import { refuseUnjournalled } from '../../runs/outage.ts';
+import type { Clock } from '../../shared/ports.ts';
 import type { Intent, IntentRequest } from '../../runs/run-ledger.ts';
 import type { Beside, OpenRun, Target } from './beside.ts';
 import type { Journal } from './journal.ts';
@@ -15,6 +17,7 @@ export interface RequestParts {
   beside: Pick<Beside, 'open'> | null;
   /** Whether the run of a note still goes on, or is about to begin. */
   goesOn(run: OpenRun): Promise<boolean>;
+  clock: Clock;
 }
 
 /** Into which of the two an intent goes, and what is in its way in the other one. */
@@ -28,29 +31,55 @@ export async function request(parts: RequestParts, intent: IntentRequest): Promi
 
 async function inJournal(parts: RequestParts, intent: IntentRequest, since: number): Promise<Intent> {
   refuseUnjournalled(since, intent);
-  const active = intent.exclusive ? await goingOn(parts, targetOf(intent.event.facts)) : null;
-  if (active !== null) return { outcome: 'active', run_id: active };
-  return await parts.journal.records.ledger.request(unreported(intent));
-}
+  const { event, exclusive } = intent;
+  const look = (): Promise<string | null> => (exclusive ? goingOn(parts, targetOf(event.facts)) : Promise.resolve(null));
+  const before = await look();
+  if (before !== null) return { outcome: 'active', run_id: before };
+  const { ledger } = parts.journal.records;
+  const stored = await ledger.request(unreported(intent));
+  // Another process, which found the database again a moment earlier, may have asked it meanwhile.
+  const meanwhile = stored.outcome === 'stored' ? await look() : null;
+  if (stored.outcome !== 'stored' || meanwhile === null) return stored;
+  const facts = { status: 'failed', status_reason: `not launched: run ${meanwhile} is still open`, finished_at: parts.clock.now() };
+  await ledger.append({ kind: 'run_finished', run_id: event.run_id, at: facts.finished_at, facts, private: {} }, { run_id: event.run_id, fence: stored.fence }, { release: true });
+  return { outcome: 'active', run_id: meanwhile };
+} // prettier-ignore
 
 /** The workflow was let in while the database was away; by now others may have a run of the block open there. */
 async function journalledStep(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
   const { reach, journal } = parts;
-  if (intent.exclusive && (await reach.away()) === null) {
+  const since = await reach.away();
+  if (since !== null) return await inJournal(parts, intent, since);
+  if (intent.quota) throw uncounted();
+  if (intent.exclusive) {
     const active = await reach.ask(() => openThere(parts, targetOf(intent.event.facts)));
     if (active !== null) return { outcome: 'active', run_id: active };
   }
-  return await journal.records.ledger.request(unreported({ ...intent, quota: null }));
+  return await journal.records.ledger.request(unreported(intent));
 }
 
-async function inDatabase({ database, journal, reach, beside }: RequestParts, intent: IntentRequest): Promise<Intent> {
+/** Its rule was another one when the workflow was let in. */
+function uncounted(): AppError {
+  return new AppError(
+    'refused',
+    'its rule wants runs to be counted, and its workflow was begun in the journal',
+    {
+      next: 'run it again as a workflow of its own',
+    },
+  );
+}
+
+async function inDatabase(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
+  const { database, journal, reach, beside, clock } = parts;
   const { event, lease, exclusive } = intent;
-  const active = exclusive ? await openIn(journal, targetOf(event.facts)) : null;
-  if (active !== null) return { outcome: 'active', run_id: active };
+  const target = targetOf(event.facts);
   const noted = lease.executor === 'approval' || lease.executor === 'remote' ? null : beside;
-  await noted?.open.put({ ...targetOf(event.facts), run_id: event.run_id, executor: lease.executor, owner: lease.owner });
+  // Before the look at the journal: of two that look at each other, one sees the other.
+  await noted?.open.put({ ...target, run_id: event.run_id, executor: lease.executor, owner: lease.owner, at: clock.now() });
   let stored: Intent | null = null;
   try {
+    const active = exclusive ? await openIn(journal, target) : null;
+    if (active !== null) return { outcome: 'active', run_id: active };
     return (stored = await reach.try(() => database.ledger.request(intent)));
   } finally {
     // Where the answer was lost, it never launches.

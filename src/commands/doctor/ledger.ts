@@ -24,11 +24,12 @@ export async function checkLedger({
     return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
   }
   try {
+    const spooled = await journal?.outage.standing();
+    if (spooled && spooled.away_since !== null) return journalled(spooled);
     const status = await services.ledger.status();
     const { location, runs, events, schema, writable, problem: trouble } = status;
     const text = `ledger ${location}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
     const leases = await services.leases.list();
-    const spooled = await journal?.outage.standing();
     return [
       ...(spooled ? journalled(spooled) : []),
       writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
@@ -69,7 +70,7 @@ function journalled({ when_down, away_since, runs, open, last_merge, problem: tr
   const state = runs === 0 && trouble === null ? ok(text) : warning(trouble === null ? text : `${text}; ${trouble}`, { fix: 'a server that gets a call merges it' });
   if (away_since === null) return [state];
   const fix = 'check that the database runs where POLYCRATE_MCP_DATABASE_URL says, and that this host reaches it';
-  return [problem('the database of the ledger cannot be reached; what follows is about the journal of this machine', { fix }), state];
+  return [problem('the database of the ledger cannot be reached', { fix }), state];
 } // prettier-ignore
 
 function isThere(file: string): Promise<boolean> {
