@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createBundleFolder, openBundleFolder } from '../adapters/host/bundle-folder.ts';
+import { bundlesIn } from '../adapters/host/bundle-folder.ts';
 import { loadCheckpointKeys } from '../adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../adapters/host/host.ts';
 import { createProcessTable } from '../adapters/host/process-table.ts';
@@ -53,17 +53,10 @@ export function journalledOf({ config, log, database, executors, worker }: Parts
   const journal = createJournal({ records: createSqliteLedger({ home, worker }), file, beside });
   const reach = spools ? reachOf(databaseUrl, log) : ALWAYS_THERE;
   const parts = { database, journal, reach, beside, spools, clock: systemClock };
-  const merged = join(home, 'merged');
   const keeper = createJournalKeeper({
     ...{ journal: journal.records, database, clock: systemClock, log },
     keys: () => loadCheckpointKeys({ home, given: null }),
-    bundles: {
-      async create(name) {
-        mkdirSync(merged, { recursive: true, mode: 0o700 });
-        return await createBundleFolder(join(merged, name));
-      },
-      open: async (name) => (existsSync(join(merged, name)) ? openBundleFolder(join(merged, name)) : null),
-    },
+    bundles: bundlesIn(join(home, 'merged')),
     away: () => reach.away(),
     isThere: () => journal.isThere(),
     unmerged: () => journal.unmerged(),
