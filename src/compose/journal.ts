@@ -22,7 +22,7 @@ import { createJournalKeeper, type JournalKeeper } from '../history/keep-merged.
 import type { Records } from '../history/records.ts';
 import type { ExecutorKind } from '../runs/executor.ts';
 import type { Outage } from '../runs/outage.ts';
-import type { Log } from '../shared/ports.ts';
+import type { Log, ProcessTable } from '../shared/ports.ts';
 import type { Executors } from './executors.ts';
 import { settingsOf } from './run-settings.ts';
 
@@ -52,6 +52,7 @@ export function journalledOf({ config, log, database, executors, worker }: Parts
   const beside = createBeside(home);
   const journal = createJournal({ records: createSqliteLedger({ home, worker }), file, beside });
   const reach = spools ? reachOf(databaseUrl, log) : ALWAYS_THERE;
+  const processes = createProcessTable(config.home);
   const parts = { database, journal, reach, beside, spools, clock: systemClock };
   const keeper = createJournalKeeper({
     ...{ journal: journal.records, database, clock: systemClock, log },
@@ -62,11 +63,13 @@ export function journalledOf({ config, log, database, executors, worker }: Parts
     unmerged: () => journal.unmerged(),
     async merged({ run_ids, last }) {
       const before = await beside.merges.read();
-      await beside.merges.write({ last: last ?? before.last, merged: [...new Set([...before.merged, ...run_ids])] });
+      const known = [...new Set([...before.merged, ...run_ids])];
+      const there = await Promise.all(known.map((id) => journal.has(id)));
+      await beside.merges.write({ last: last ?? before.last, merged: known.filter((_, at) => there[at]) });
     },
   });
   return {
-    records: createJournalledLedger({ ...parts, goesOn: goesOn(config, executors) }),
+    records: createJournalledLedger({ ...parts, processes, goesOn: goesOn({ config, executors, processes }) }),
     outage: createOutage({ ...parts, problem: () => keeper.problem() }),
     keeper,
   };
@@ -93,8 +96,11 @@ function reachOf(url: string, log: Log): Reach {
 const BEGINS_WITHIN_MS = 30_000;
 
 /** Of what has no trace on the engine only the process that asked for it knows whether it is about to begin. */
-function goesOn(config: Config, executors: Executors): (run: OpenRun) => Promise<boolean> {
-  const processes = createProcessTable(config.home);
+function goesOn({
+  config,
+  executors,
+  processes,
+}: Pick<Parts, 'config' | 'executors'> & { processes: ProcessTable }): (run: OpenRun) => Promise<boolean> {
   return async ({ run_id, executor, owner, at }) => {
     if (executor === 'workflow') return processes.state(owner) === 'alive';
     const kind = executor === 'approval' || executor === 'remote' ? settingsOf(config).executor : executor;

@@ -17,7 +17,7 @@ export interface KeeperPorts extends Omit<TidyPorts, 'database'> {
   away(): Promise<number | null>;
   isThere(): boolean;
   unmerged(): Promise<ActionRun[]>;
-  /** Durable when it resolves. */
+  /** Remembers that; without ids, forgets those that are not in the journal any more. */
   merged(what: { run_ids: readonly string[]; last: { at: number; runs: number; bundle: string } | null }): Promise<void>;
 } // prettier-ignore
 
@@ -59,7 +59,9 @@ export function createJournalKeeper(ports: KeeperPorts): JournalKeeper {
       await ports.merged({ run_ids, last });
       log('info', 'the journal was merged into the ledger', { runs: imported, bundle });
     }
-    return await tidyJournal(ports, calls_up_to);
+    const tidied = await tidyJournal(ports, calls_up_to);
+    if (tidied) await ports.merged({ run_ids: [], last: null });
+    return tidied;
   };
   const keep = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

@@ -1,5 +1,6 @@
 import type { SeenStanding } from '../ledger/mirror.ts';
 import type { ActionRun } from '../runs/action-run.ts';
+import type { JournalStanding } from '../runs/outage.ts';
 import { iso } from './present-run.ts';
 import type { Services } from './services.ts';
 
@@ -9,18 +10,29 @@ const HOLDS: Record<SeenStanding['source'], string> = {
   ingest: 'runs that CLIs, CI and other servers reported to this one',
 };
 
-/** Since when the ledger cannot be asked, as far as is known; null: it can. */
-export async function awaySince({ outage }: Pick<Services, 'outage'>): Promise<number | null> {
-  return (await outage?.away()) ?? null;
+/** What an answer from history has to know of the journal. */
+export type JournalGap = Pick<JournalStanding, 'away_since' | 'runs'>;
+
+/** As of now; null: there is no journal. */
+export async function journalGap({ outage }: Pick<Services, 'outage'>): Promise<JournalGap | null> {
+  return (await outage?.standing()) ?? null;
+}
+
+/** The same after the answer was looked up: if the ledger was away at either moment, the answer may be of the journal. */
+export async function gapSince(
+  services: Pick<Services, 'outage'>,
+  before: JournalGap | null,
+): Promise<JournalGap | null> {
+  return before && before.away_since !== null ? before : await journalGap(services);
 }
 
 /** What a history answer rests on, per source and endpoint: how far, how fresh (epoch ms), what is missing. */
 export function coverage(
   { newest_at, possible_duplicates }: { newest_at: number | null; possible_duplicates?: number },
   standings: readonly SeenStanding[],
-  away_since: number | null,
+  journal: JournalGap | null,
 ): Record<string, unknown>[] {
-  if (away_since !== null) return [journalOnly(newest_at, away_since)];
+  if (journal && journal.away_since !== null) return [journalOnly(newest_at, journal.away_since)];
   const own = {
     source: 'ledger',
     holds:
@@ -29,8 +41,19 @@ export function coverage(
     missing: standings.length === 0 ? 'runs that people or CI started elsewhere' : null,
   };
   const duplicates = possible_duplicates ? [{ possible_duplicates }] : [];
-  return [own, ...standings.map(coverageOf), ...duplicates];
+  return [
+    own,
+    ...standings.map(coverageOf),
+    ...(journal && journal.runs > 0 ? [UNMERGED] : []),
+    ...duplicates,
+  ];
 }
+
+const UNMERGED = {
+  source: 'journal',
+  holds: 'runs that a machine started while the database of the ledger was away',
+  missing: 'those that are not merged yet: get_status counts them',
+};
 
 /** Nothing else can be asked, so neither counts nor absences are of the whole history. */
 function journalOnly(newest_at: number | null, away_since: number): Record<string, unknown> {

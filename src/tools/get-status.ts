@@ -146,7 +146,7 @@ function statusOf(
       ...(services.scope === null ? ledgerOf(services, ledger) : ledgerWithin(services, ledger)),
       ...(journal && { journal: journalOf(journal, services) }),
     },
-    sources: [...coverage(ledger, standings, journal?.away_since ?? null), ...apiSources(reports)],
+    sources: [...coverage(ledger, standings, journal), ...apiSources(reports)],
     policy: policyOf(services, { policy, alone }),
   };
 }

@@ -220,6 +220,8 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     });
     expect(merged).toMatchObject({ away_since: null, runs: 3, open: 3, last_merge: { runs: ended + 1 } });
     expect((await run(one, 'across')).error).toMatchObject({ code: 'already_active', details: { run_id: runs['across'] } });
+    const partly = await one.call('search_action_runs', { workspace: 'scripts' });
+    expect(partly.data.coverage).toContainEqual(expect.objectContaining({ source: 'journal', missing: expect.stringContaining('not merged yet') }));
     const shown = await one.call('get_action_run', { run_id: runs['across'] });
     expect(shown.data).toMatchObject({ run: { status: 'running' }, warnings: [expect.stringContaining('until it has ended and is merged')] });
     await workspace.enough('before');

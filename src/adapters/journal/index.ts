@@ -2,6 +2,7 @@ import type { Records } from '../../history/records.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import { keyUnknown } from '../../runs/outage.ts';
 import type { RunLedger } from '../../runs/run-ledger.ts';
+import type { ProcessTable } from '../../shared/ports.ts';
 import type { Beside } from './beside.ts';
 import { createLeases } from './leases.ts';
 import { unreachable } from './reach.ts';
@@ -18,6 +19,7 @@ export interface JournalledParts extends Omit<RequestParts, 'database' | 'beside
   beside: Beside;
   /** False: what is in the journal is looked after, and nothing new goes into it. */
   spools: boolean;
+  processes: Pick<ProcessTable, 'self'>;
 }
 
 /**

@@ -1,10 +1,14 @@
 import type { Records } from '../../history/records.ts';
+import type { ProcessTable } from '../../shared/ports.ts';
 import { LEASE_MS } from '../../runs/supervision.ts';
 import type { Lease, LeaseGuard, RunLeases } from '../../runs/run-ledger.ts';
-import { targetOf, type RequestParts } from './requests.ts';
+import type { Target } from './beside.ts';
+import { openIn, targetOf, type RequestParts } from './requests.ts';
+
+type Parts = RequestParts & { database: Pick<Records, 'leases'>; processes: Pick<ProcessTable, 'self'> };
 
 /** Leases of both: those of the database only while it answers, each by the clock of the one that holds it. */
-export function createLeases(parts: RequestParts & { database: Pick<Records, 'leases'> }): RunLeases {
+export function createLeases(parts: Parts): RunLeases {
   const { database, journal, reach, beside } = parts;
   const own = journal.records.leases;
   /** How far the database's clock is ahead of this machine's, as it was last asked. */
@@ -39,9 +43,9 @@ export function createLeases(parts: RequestParts & { database: Pick<Records, 'le
     },
     async promote(guard, to) {
       if (await holder(guard)) return await own.promote(guard, to);
-      const active = await reach.try(() => database.leases.promote(guard, to));
-      if (active === null && beside) await note(parts, guard, to.executor);
-      return active;
+      const target = await noted(parts, guard, to.executor);
+      const active = to.alone && target ? await openIn(journal, target) : null;
+      return active === null ? await reach.try(() => database.leases.promote(guard, to)) : { active };
     },
     async give(guard, how) {
       const journalled = await holder(guard);
@@ -52,10 +56,13 @@ export function createLeases(parts: RequestParts & { database: Pick<Records, 'le
   };
 } // prettier-ignore
 
-/** What waited for approval is launched from here on, or waits again. */
-async function note({ database, beside, clock }: Parameters<typeof createLeases>[0], { run_id }: LeaseGuard, executor: Lease['executor']): Promise<void> {
-  if (executor === 'approval' || executor === 'remote') return await beside?.open.remove(run_id);
-  const [run, leases] = [await database.ledger.find(run_id), await database.leases.list()];
-  const owner = leases.find((lease) => lease.run_id === run_id)?.owner;
-  if (run && owner) await beside?.open.put({ ...targetOf({ ...run } as never), run_id, executor, owner, at: clock.now() });
+/** What waited for approval is launched from here on, or waits again. Answers what it is; null: the ledger does not know it. */
+async function noted(parts: Parts, { run_id }: LeaseGuard, executor: Lease['executor']): Promise<Target | null> {
+  const { database, beside, processes, clock } = parts;
+  const run = await database.ledger.find(run_id);
+  if (!run) return null;
+  const target = targetOf({ ...run });
+  if (executor === 'approval' || executor === 'remote') await beside?.open.remove(run_id);
+  else await beside?.open.put({ ...target, run_id, executor, owner: processes.self(), at: clock.now() });
+  return target;
 } // prettier-ignore

@@ -87,8 +87,9 @@ async function inDatabase(parts: RequestParts, intent: IntentRequest): Promise<I
   }
 } // prettier-ignore
 
-export function targetOf(facts: JsonObject): Target {
-  const { organization, workspace, kind, workflow, block } = facts as unknown as ActionRun;
+/** Of a record, or of the facts that it begins with. */
+export function targetOf(of: JsonObject | ActionRun): Target {
+  const { organization, workspace, kind, workflow, block } = of as ActionRun;
   return { organization, workspace, kind, name: kind === 'workflow' ? workflow : block };
 }
 
@@ -110,7 +111,7 @@ export async function openIn(journal: Journal, target: Target): Promise<string |
   const { ledger, leases } = journal.records;
   for (const { run_id } of await leases.list()) {
     const run = await ledger.find(run_id);
-    if (run && isOpen(run) && isSame(targetOf(run as unknown as JsonObject), target)) return run_id;
+    if (run && isOpen(run) && isSame(targetOf(run), target)) return run_id;
   }
   return null;
 }
