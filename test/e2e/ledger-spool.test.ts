@@ -33,6 +33,8 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
   let folders: Awaited<ReturnType<typeof tempFolder>>[];
   let env: Record<string, string>;
   let team: TeamServer;
+  /** Of a call that goes to the database in the instant in which it goes away. */
+  let lost: ReturnType<Connection['call']>;
   let keys: { id: string; token: string }[];
   const servers: Connection[] = [];
   const runs: Record<string, string> = {};
@@ -70,7 +72,7 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     const marks = { go: `${MARK}; echo done` };
     workspace = await scriptWorkspace({
       before: counts, killed: counts, across: counts, free: marks, again: marks, guarded: marks, counted: marks, locked: marks,
-      contained: counts, first: marks, held: counts, last: marks, closed: marks,
+      contained: counts, first: marks, held: counts, last: marks, closed: marks, lost: marks,
     });
     rules();
     const definition = join(workspace.path, 'workspace.poly');
@@ -91,6 +93,7 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     runs['before'] = await begun(first, 'before');
     await until('its start', async () => (await rows("SELECT 1 FROM @runs WHERE status = 'running'")).length);
     await server.crash();
+    lost = run(first, 'lost');
   }); // prettier-ignore
   afterAll(async () => {
     await Promise.all(
@@ -206,6 +209,11 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     expect([stranger.status, stranger.headers.get('retry-after')]).toEqual([503, '5']);
   }); // prettier-ignore
 
+  it('never takes over a call that was sent to the database', async () => {
+    expect((await lost).error).toMatchObject({ code: 'ledger_unavailable' });
+    expect(await workspace.written('marks/lost')).toBe('');
+  });
+
   it('goes on with what is open when the database is back, and merges the rest', async () => {
     const one = await open(0);
     const ended = Object.keys(runs).length - 2;
@@ -240,6 +248,7 @@ describeWithOwnPostgres('a journal while the database of the ledger is away', ()
     const { data } = await other.call('search_action_runs', { workspace: 'scripts', limit: 50 });
     expect(data.runs.map(({ id }: { id: string }) => id).sort()).toEqual(Object.values(runs).sort());
     expect(data).not.toHaveProperty('warnings');
+    expect(await workspace.written('marks/lost')).toBe('');
     const free = (await other.call('get_action_run', { run_id: runs['free'] })).data;
     expect(free.run).toMatchObject({ reason: 'the database restarts', status: 'success', source: 'ingest', trigger: 'mcp' });
     const folder = join(journal(), 'merged');

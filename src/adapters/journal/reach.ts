@@ -68,15 +68,12 @@ export function createReach({ look: ask, isGone, clock, log }: ReachPorts): Reac
   };
   const attempt = async <T>(call: () => Promise<T>): Promise<T> => {
     const answered = new AbortController();
-    void clock
-      .sleep(LOOK_AFTER_MS, answered.signal)
-      .then(() => (answered.signal.aborted ? undefined : lookNow()));
+    const late = clock.sleep(LOOK_AFTER_MS, answered.signal);
+    void late.then(() => (answered.signal.aborted ? undefined : lookNow()));
     try {
       return await call();
     } catch (error) {
-      if (isGone(error)) {
-        await lookNow();
-      }
+      if (isGone(error)) await lookNow();
       throw error;
     } finally {
       answered.abort();

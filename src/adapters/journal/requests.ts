@@ -1,4 +1,5 @@
 import type { Records } from '../../history/records.ts';
+import type { RunFilters, RunQuery } from '../../history/search.ts';
 import type { JsonObject } from '../../shared/json.ts';
 import { AppError } from '../../shared/errors.ts';
 import { isOpen, type ActionRun } from '../../runs/action-run.ts';
@@ -31,42 +32,40 @@ export async function request(parts: RequestParts, intent: IntentRequest): Promi
 
 async function inJournal(parts: RequestParts, intent: IntentRequest, since: number): Promise<Intent> {
   refuseUnjournalled(since, intent);
-  const { event, exclusive } = intent;
-  const look = (): Promise<string | null> => (exclusive ? goingOn(parts, targetOf(event.facts)) : Promise.resolve(null));
-  const before = await look();
-  if (before !== null) return { outcome: 'active', run_id: before };
-  const { ledger } = parts.journal.records;
-  const stored = await ledger.request(unreported(intent));
-  // Another process, which found the database again a moment earlier, may have asked it meanwhile.
-  const meanwhile = stored.outcome === 'stored' ? await look() : null;
-  if (stored.outcome !== 'stored' || meanwhile === null) return stored;
-  const facts = { status: 'failed', status_reason: `not launched: run ${meanwhile} is still open`, finished_at: parts.clock.now() };
-  await ledger.append({ kind: 'run_finished', run_id: event.run_id, at: facts.finished_at, facts, private: {} }, { run_id: event.run_id, fence: stored.fence }, { release: true });
-  return { outcome: 'active', run_id: meanwhile };
-} // prettier-ignore
+  return await journalled(parts, intent, (target) => goingOn(parts, target));
+}
 
 /** The workflow was let in while the database was away; by now others may have a run of the block open there. */
 async function journalledStep(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
-  const { reach, journal } = parts;
-  const since = await reach.away();
+  const since = await parts.reach.away();
   if (since !== null) return await inJournal(parts, intent, since);
   if (intent.quota) throw uncounted();
-  if (intent.exclusive) {
-    const active = await reach.ask(() => openThere(parts, targetOf(intent.event.facts)));
-    if (active !== null) return { outcome: 'active', run_id: active };
-  }
-  return await journal.records.ledger.request(unreported(intent));
-}
+  return await journalled(parts, intent, async (target) => (await openThere(parts, target)) ?? (await goingOn(parts, target)));
+} // prettier-ignore
+
+type Look = (target: Target) => Promise<string | null>;
+
+/** Looked at before and after: another process, which sees the database otherwise, may ask it meanwhile. */
+async function journalled({ journal, clock }: RequestParts, intent: IntentRequest, look: Look): Promise<Intent> {
+  const { event: { run_id, facts }, exclusive } = intent;
+  const active = async (): Promise<string | null> => (exclusive ? await look(targetOf(facts)) : null);
+  const before = await active();
+  if (before !== null) return { outcome: 'active', run_id: before };
+  const { ledger } = journal.records;
+  const stored = await ledger.request(unreported(intent));
+  const meanwhile = stored.outcome === 'stored' ? await active() : null;
+  if (stored.outcome !== 'stored' || meanwhile === null) return stored;
+  const at = clock.now();
+  const end = { status: 'failed', status_reason: `not launched: run ${meanwhile} is still open`, finished_at: at };
+  const guard = { run_id, fence: stored.fence };
+  await ledger.append({ kind: 'run_finished', run_id, at, facts: end, private: {} }, guard, { release: true });
+  return { outcome: 'active', run_id: meanwhile };
+} // prettier-ignore
 
 /** Its rule was another one when the workflow was let in. */
 function uncounted(): AppError {
-  return new AppError(
-    'refused',
-    'its rule wants runs to be counted, and its workflow was begun in the journal',
-    {
-      next: 'run it again as a workflow of its own',
-    },
-  );
+  const why = 'its rule wants runs to be counted, and its workflow was begun in the journal';
+  return new AppError('refused', why, { next: 'run what is left of the workflow by itself' });
 }
 
 async function inDatabase(parts: RequestParts, intent: IntentRequest): Promise<Intent> {
@@ -116,17 +115,17 @@ export async function openIn(journal: Journal, target: Target): Promise<string |
   return null;
 }
 
-async function openThere({ database }: RequestParts, { organization, workspace, name }: Target): Promise<string | null> {
-  const { runs } = await database.history.search({
-    filters: {
-      ...(organization !== null && { organization: [organization] }),
-      ...{ workspace: [workspace], block: [name ?? ''], status: ['pending', 'running'] },
-      ...{ span: { since: null, until: null }, time_field: 'started' },
-    },
-    ...{ include_excluded: true, order: 'oldest', limit: 1, after: null },
-  });
+async function openThere({ database, reach }: RequestParts, target: Target): Promise<string | null> {
+  const { organization, workspace, name } = target;
+  const filters: RunFilters = {
+    ...(organization !== null && { organization: [organization] }),
+    ...{ workspace: [workspace], block: [name ?? ''], status: ['pending', 'running'] },
+    ...{ span: { since: null, until: null }, time_field: 'started' },
+  };
+  const query: RunQuery = { filters, include_excluded: true, order: 'oldest', limit: 1, after: null };
+  const { runs } = await reach.ask(() => database.history.search(query));
   return runs[0]?.id ?? null;
-} // prettier-ignore
+}
 
 /** No outbox comes with it into the database, so its record says that it was not reported. */
 function unreported({ submission, event, ...intent }: IntentRequest): IntentRequest {
