@@ -59,6 +59,7 @@ export function journalledOf({ config, log, database, executors, worker }: Parts
     keys: () => loadCheckpointKeys({ home, given: null }),
     bundles: bundlesIn(join(home, 'merged')),
     away: () => reach.away(),
+    of: () => beside.ledger.read(),
     isThere: () => journal.isThere(),
     unmerged: () => journal.unmerged(),
     async merged({ run_ids, last }) {

@@ -1,5 +1,5 @@
 import type { ActionRun } from '../runs/action-run.ts';
-import { messageOf } from '../shared/errors.ts';
+import { AppError, messageOf } from '../shared/errors.ts';
 import { mergeJournal } from './merge-journal.ts';
 import type { Records } from './records.ts';
 import { tidyJournal, type TidyPorts } from './tidy-journal.ts';
@@ -12,9 +12,11 @@ const LAST_MS = 1_000;
 const CLAIM_MS = 20_000;
 
 export interface KeeperPorts extends Omit<TidyPorts, 'database'> {
-  database: Pick<Records, 'archive' | 'mirror' | 'trail' | 'upkeep'>;
+  database: Pick<Records, 'archive' | 'check' | 'mirror' | 'trail' | 'upkeep'>;
   /** Null: the ledger answers, as far as is known. */
   away(): Promise<number | null>;
+  /** The id of the ledger that the journal stands in for; null: it never saw one. */
+  of(): Promise<string | null>;
   isThere(): boolean;
   unmerged(): Promise<ActionRun[]>;
   /** Remembers that; without ids, forgets those that are not in the journal any more. */
@@ -43,6 +45,7 @@ export function createJournalKeeper(ports: KeeperPorts): JournalKeeper {
     const now = clock.now();
     if (!(await journal.check.claim({ now, until: now + CLAIM_MS }))) return;
     try {
+      await refuseOther(ports);
       // What comes meanwhile is looked at the next time.
       const seen = await events();
       done = (await merge(await ports.unmerged())) ? -1 : seen;
@@ -84,4 +87,17 @@ export function createJournalKeeper(ports: KeeperPorts): JournalKeeper {
     },
     problem: () => problem,
   };
+}
+
+/** What is merged is never taken back, so it must not get into the ledger of somebody else. */
+async function refuseOther({ database, of }: KeeperPorts): Promise<void> {
+  const [own, there] = [await of(), await database.check.id()];
+  if (own === null || own === there) return;
+  throw new AppError(
+    'configuration',
+    `the journal is one of ledger ${own}, and the database holds ledger ${there}`,
+    {
+      next: 'name its database in POLYCRATE_MCP_DATABASE_URL; if it is lost, delete the file `journal/ledger` of the data folder',
+    },
+  );
 }

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { bundlesIn, openBundleFolder } from '../../src/adapters/host/bundle-folder.ts';
 import { loadCheckpointKeys } from '../../src/adapters/host/checkpoint-keys.ts';
 import { systemClock } from '../../src/adapters/host/host.ts';
+import { createJournalKeeper } from '../../src/history/keep-merged.ts';
 import { mergeJournal, type MergePorts } from '../../src/history/merge-journal.ts';
 import type { Records } from '../../src/history/records.ts';
 import { tidyJournal } from '../../src/history/tidy-journal.ts';
@@ -15,6 +16,7 @@ import { callsEvent, type Call } from '../../src/runs/trail-event.ts';
 import { finished } from './ledger-history.ts';
 import { mintId, openSqlite, storeRun } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
+import { until } from '../support/traces.ts';
 
 const NOW = Date.UTC(2026, 8, 1);
 const log = (): void => undefined;
@@ -165,3 +167,19 @@ it('takes nothing from a journal that was changed', async () => {
   await expect(mergeJournal(ports(), await all())).rejects.toMatchObject({ code: 'tampered', message: expect.stringContaining('nothing was merged') });
   expect((await ledger.archive.absent([runs.ada.id, runs.bob.id])).length).toBe(2);
 }); // prettier-ignore
+
+it('is merged into no other ledger than the one that it stood in for', async () => {
+  const keeper = createJournalKeeper({
+    ...ports(),
+    database: ledger,
+    away: async () => null,
+    of: async () => 'another',
+    isThere: () => true,
+    unmerged: all,
+    merged: async () => undefined,
+  });
+  keeper.begin();
+  expect(await until('a refusal', () => keeper.problem())).toContain('the journal is one of ledger another');
+  await keeper.stop();
+  expect(await ledger.archive.absent([runs.ada.id, runs.bob.id])).toHaveLength(2);
+});

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -60,6 +61,8 @@ export interface Beside {
   key: Kept<Uint8Array>;
   /** The digest of the policy that was recorded last. */
   policy: Kept<string>;
+  /** The id of the ledger that the journal stands in for. */
+  ledger: Kept<string>;
   merges: { read(): Promise<Merges>; write(merges: Merges): Promise<void> };
 }
 
@@ -73,7 +76,7 @@ export function createBeside(folder: string): Beside {
   const write = async (name: string, content: string | Uint8Array): Promise<void> => {
     const path = join(folder, name);
     await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-    const draft = `${path}.${process.pid}.unfinished`;
+    const draft = `${path}.${randomUUID()}.unfinished`;
     await writeFile(draft, content, { mode: 0o600 });
     await rename(draft, path);
   };
@@ -95,16 +98,9 @@ export function createBeside(folder: string): Beside {
         return texts.flatMap((text) => (text ? [noteSchema.parse(JSON.parse(text.toString()))] : [])) as OpenRun[];
       },
     },
-    key: kept(
-      read,
-      write,
-      { name: 'digests.key', to: (key) => key, from: (bytes) => new Uint8Array(bytes) },
-    ),
-    policy: kept(
-      read,
-      write,
-      { name: 'policy', to: (digest) => digest, from: (bytes) => bytes.toString() },
-    ),
+    key: kept({ read, write }, 'digests.key', (bytes) => new Uint8Array(bytes)),
+    policy: kept({ read, write }, 'policy', String),
+    ledger: kept({ read, write }, 'ledger', String),
     merges: {
       async read() {
         const text = await read('merges.json');
@@ -115,11 +111,16 @@ export function createBeside(folder: string): Beside {
   };
 } // prettier-ignore
 
+interface Files {
+  read(name: string): Promise<Buffer | null>;
+  write(name: string, content: string | Uint8Array): Promise<void>;
+}
+
 /** Written only where it is another than before. */
-function kept<T>(
-  read: (name: string) => Promise<Buffer | null>,
-  write: (name: string, content: string | Uint8Array) => Promise<void>,
-  { name, to, from }: { name: string; to: (value: T) => string | Uint8Array; from: (bytes: Buffer) => T },
+function kept<T extends string | Uint8Array>(
+  { read, write }: Files,
+  name: string,
+  from: (bytes: Buffer) => T,
 ): Kept<T> {
   let last: Buffer | null = null;
   return {
@@ -128,7 +129,7 @@ function kept<T>(
       return bytes && from(bytes);
     },
     async write(value) {
-      const bytes = Buffer.from(to(value) as Uint8Array);
+      const bytes = Buffer.from(value as Uint8Array);
       last ??= await read(name);
       if (last?.equals(bytes)) return;
       await write(name, bytes);

@@ -126,7 +126,11 @@ function ledgerOf(
         return (use === 'runs' ? await beside.key.read() : null) ?? (await own.key(use));
       }
       const key = await reach.try(() => database.ledger.key(use));
-      if (use === 'runs' && spools) await beside.key.write(key);
+      if (use === 'runs' && spools) {
+        await beside.key.write(key);
+        // As long as something is to be merged, it is of the ledger that was there then.
+        if ((await journal.unmerged()).length === 0) await beside.ledger.write(await database.check.id());
+      }
       return key;
     },
   };

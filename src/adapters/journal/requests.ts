@@ -81,8 +81,9 @@ async function inDatabase(parts: RequestParts, intent: IntentRequest): Promise<I
     if (active !== null) return { outcome: 'active', run_id: active };
     return (stored = await reach.try(() => database.ledger.request(intent)));
   } finally {
-    // Where the answer was lost, it never launches.
-    if (stored?.outcome !== 'stored') await noted?.open.remove(event.run_id);
+    // Where the answer was lost, it never launches. A step may have been asked for by another supervisor before.
+    const isThere = stored !== null && 'run' in stored && stored.run.id === event.run_id;
+    if (!isThere) await noted?.open.remove(event.run_id);
   }
 } // prettier-ignore
 
