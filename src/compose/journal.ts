@@ -94,7 +94,7 @@ function reachOf(url: string, log: Log): Reach {
 }
 
 /** What is agreed to is copied before it starts; longer than that takes. */
-const BEGINS_WITHIN_MS = 30_000;
+const BEGINS_WITHIN_MS = 15_000;
 
 /** Of what has no trace on the engine only the process that asked for it knows whether it is about to begin. */
 function goesOn({

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { LeaseKind } from '../../runs/run-ledger.ts';
-import { codeOf } from '../../shared/errors.ts';
+import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 import type { ProcessIdentity } from '../../shared/ports.ts';
 
 const owner = z.object({
@@ -75,10 +75,15 @@ interface Kept<T> {
 export function createBeside(folder: string): Beside {
   const write = async (name: string, content: string | Uint8Array): Promise<void> => {
     const path = join(folder, name);
-    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
     const draft = `${path}.${randomUUID()}.unfinished`;
-    await writeFile(draft, content, { mode: 0o600 });
-    await rename(draft, path);
+    try {
+      await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+      await writeFile(draft, content, { mode: 0o600 });
+      await rename(draft, path);
+    } catch (cause) {
+      await rm(draft, { force: true });
+      throw new AppError('ledger_unavailable', `${path} cannot be written: ${messageOf(cause)}`, { cause });
+    }
   };
   const read = (name: string): Promise<Buffer | null> =>
     readFile(join(folder, name)).catch((error: unknown) => {

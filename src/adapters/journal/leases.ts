@@ -18,7 +18,12 @@ export function createLeases(parts: Parts): RunLeases {
   const both = async (ours: () => Promise<Lease[]>, theirs: () => Promise<Lease[]>): Promise<Lease[]> => {
     const journalled = journal.isThere() ? (await ours()).map(shown) : [];
     if ((await reach.away()) !== null) return journalled;
-    return [...(await reach.try(theirs)), ...journalled];
+    const others = reach.try(theirs).catch((error: unknown) => {
+      // What is supervised here goes on without the database.
+      if (journalled.length === 0) throw error;
+      return [];
+    });
+    return [...(await others), ...journalled];
   };
   const holder = async ({ run_id }: Pick<LeaseGuard, 'run_id'>): Promise<RunLeases | null> =>
     (await journal.has(run_id)) ? own : null;
