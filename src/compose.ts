@@ -14,6 +14,7 @@ import { ingestOf } from './compose/ingest.ts';
 import { workspaceFilesOf } from './compose/workspaces.ts';
 import { executorsOf } from './compose/executors.ts';
 import { supervisionOf, verificationOf } from './compose/supervision.ts';
+import { journalledOf, type Journalled } from './compose/journal.ts';
 import { approvalsOf, type Approvals } from './compose/approvals.ts';
 import { webhooksOf } from './compose/webhooks.ts';
 import type { Webhooks } from './platform/webhooks.ts';
@@ -75,6 +76,8 @@ export interface App {
   apis: ApiDirectory;
   submitter: Submitter;
   mirror: ApiMirror;
+  /** What stands in for a database that is away; null: nothing does. */
+  journal: Journalled | null;
   /** Takes runs that others report here. */
   ingest: ReturnType<typeof ingestOf>;
   /** What a server answers its runners. */
@@ -99,12 +102,16 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     names: [],
   });
   const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
-  const records = recordsOf(config, log);
-  const keys = createApiKeys(records.house, systemClock);
-  const holders = holdersOf(keys, records);
-  const tracing = tracingOf(config, log);
   const files = createRunFiles(config.home);
   const executors = executorsOf(config, files, log);
+  const ledger = recordsOf(config, log);
+  const journal = executes
+    ? journalledOf({ config, log, database: ledger, executors, worker: LEDGER_WORKER })
+    : null;
+  const records = journal?.records ?? ledger;
+  const keys = createApiKeys(records.house, systemClock);
+  const holders = holdersOf(keys, records, journal?.outage ?? null);
+  const tracing = tracingOf(config, log);
   const apis = apiDirectoryOf(config, redaction);
   const verification = verificationOf({ config, log, records });
   const plain = supervisionOf({ config, log, records, files, executors, executes });
@@ -138,6 +145,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     ...{ config, log, redaction, records, supervision, supervisor, approvals, detacher },
     requesters: requestersOf(holders),
     ...{ apis, submitter, store, mirror, policy, recorder, approvalLink: answers.link },
+    outage: journal?.outage ?? null,
   });
   return {
     config,
@@ -161,16 +169,18 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     apis,
     submitter,
     mirror,
+    journal,
+    // What is of others stays where they can find it.
     runners: runnerServiceOf({
       config,
-      records,
+      records: ledger,
       policy,
       recorder,
       reporting: services.start.reporting,
       requesters: services.start.requesters,
       executes,
     }),
-    ingest: ingestOf({ records, store, logs: supervision.logs, redaction }),
+    ingest: ingestOf({ records: ledger, store, logs: supervision.logs, redaction }),
     server: {
       services,
       tools: toolsOf(config, executes),
@@ -179,7 +189,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
       tracing,
     },
     async close() {
-      await Promise.all([submitter.stop(), mirror.close(), tracing?.close()]);
+      await Promise.all([submitter.stop(), mirror.close(), tracing?.close(), journal?.keeper.stop()]);
       await apis.close();
       await services.foreign.close();
       await services.recorder.close();

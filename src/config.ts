@@ -109,6 +109,12 @@ export function parseConfig(around: Surroundings): Invocation {
       'POLYCRATE_MCP_RUN_MODE=policy needs POLYCRATE_MCP_POLICY, the file with the rules.',
     );
   }
+  if (values.ledgerDown === 'spool' && values.databaseUrl === null && line.command !== 'runner') {
+    throw new AppError(
+      'configuration',
+      'POLYCRATE_MCP_LEDGER_DOWN=spool needs POLYCRATE_MCP_DATABASE_URL: a ledger in the data folder is never away.',
+    );
+  }
   let zone = timezone === HOST_ZONE ? around.timezone : timezone;
   const config: Config = {
     ...values,
@@ -123,7 +129,7 @@ export function parseConfig(around: Surroundings): Invocation {
   };
   return {
     config,
-    warnings: unknownVariables(sources),
+    warnings: [...unknownVariables(sources), ...withoutEffect(config, line)],
     command: line.command,
     args: line.args,
     verb: line.verb,
@@ -131,6 +137,17 @@ export function parseConfig(around: Surroundings): Invocation {
     flags: flagsOf(line),
   };
 }
+
+/** What nobody could tell from the answers of a server. */
+function withoutEffect({ ledgerDown, runMode }: Config, { command, options }: CommandLine): string[] {
+  const executes = runMode !== 'read-only' && (command === 'stdio' || options['with-runner'] === 'true');
+  if (ledgerDown === 'refuse' || executes || !SERVERS.includes(command)) return [];
+  return [
+    'POLYCRATE_MCP_LEDGER_DOWN=spool has no effect here: only a server that executes runs itself keeps a journal.',
+  ];
+}
+
+const SERVERS: readonly Command[] = ['stdio', 'serve', 'runner'];
 
 function flagsOf({ flags, envFile }: CommandLine): string[] {
   const given = envFile === null ? flags : { ...flags, 'env-file': envFile };

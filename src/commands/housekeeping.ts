@@ -29,6 +29,7 @@ export function createHousekeeping(app: App): Housekeeping {
       if (recovering || app.config.runMode === 'read-only') return;
       app.submitter.run();
       app.approvals.begin();
+      app.journal?.keeper.begin();
       recover();
       recovering = setInterval(recover, RECOVER_EVERY_MS).unref();
     },

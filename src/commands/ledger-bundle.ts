@@ -31,7 +31,7 @@ export async function exportRuns(app: App, options: Options): Promise<number> {
   }
   const { privateKey, ...keys } = app.verification.keys();
   if (!checkpoint || !privateKey) throw noPrivateKey();
-  const { services, archive, verification: { clock } } = app;
+  const { services, archive, upkeep, verification: { clock } } = app;
   const request: ExportRequest = {
     choice, asked, checkpoint, at: clock.now(),
     keys: { ...keys, privateKey },
@@ -40,7 +40,7 @@ export async function exportRuns(app: App, options: Options): Promise<number> {
   };
   const draft = await createBundleFolder(folder);
   try {
-    const ports = { ...services, archive };
+    const ports = { ...services, archive, upkeep };
     const manifest = await withRuns((onProgress) => exportBundle(ports, { ...request, onProgress }, draft));
     await draft.publish();
     process.stdout.write(isOn(options['json']) ? `${JSON.stringify(manifest, null, 2)}\n` : exportText(manifest, folder));

@@ -100,7 +100,7 @@ export function composeRunner({ config, flags }: Options): RunnerApp {
   const start: StartPorts = rules.within(
     startPortsOf({
       ...{ config, log, redaction, supervision, supervisor, approvals, detacher, store, git },
-      ...{ policy: rules.policy, requesters: records.requesters, runner: name, tellings: NO_TELLINGS, reporting: null, remote: NO_REMOTE_RUNS },
+      ...{ policy: rules.policy, requesters: records.requesters, runner: name, tellings: NO_TELLINGS, reporting: null, remote: NO_REMOTE_RUNS, outage: null },
     }),
   );
   const services: RunnerServices = {

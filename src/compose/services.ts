@@ -4,6 +4,7 @@ import { foreignOf } from './foreign.ts';
 import type { SupervisionParts } from './supervision.ts';
 import { startPortsOf } from './start.ts';
 import { VERSION } from '../config.ts';
+import type { Outage } from '../runs/outage.ts';
 import type { ApprovalWatch } from '../runs/conduct-approvals.ts';
 import type { ApiDirectory } from '../platform/endpoints.ts';
 import { createRunners } from '../runners/dispatch.ts';
@@ -45,6 +46,7 @@ interface ServiceParts extends Pick<SupervisionParts, 'config' | 'log'> {
   policy: PolicyPorts;
   recorder: Services['recorder'];
   approvalLink: Services['approvalLink'];
+  outage: Outage | null;
 }
 
 /** What tools are given. */
@@ -65,6 +67,7 @@ export function servicesOf({
   policy,
   recorder,
   approvalLink,
+  outage,
 }: ServiceParts): Services {
   const { executes } = supervision;
   const git = executes ? createGit({ env: config.childEnvironment, clock: systemClock, log }) : NO_GIT;
@@ -92,6 +95,7 @@ export function servicesOf({
       git,
       tellings,
       requesters,
+      outage,
     },
     runner: null,
     reporting: createReporting({ apis, choice: config.submit, ledger, log }),
@@ -114,6 +118,7 @@ export function servicesOf({
     approvalLink,
     toolNames: tools.map(({ name }) => name),
     watch: records.watch,
+    outage,
     logs: supervision.logs,
     clock: systemClock,
     settings: start.settings,

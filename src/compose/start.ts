@@ -6,7 +6,7 @@ import { settingsOf } from './run-settings.ts';
 interface StartParts extends Pick<
   StartPorts,
   | 'store' | 'git' | 'policy' | 'log' | 'supervision' | 'supervisor' | 'approvals' | 'detacher' | 'tellings' | 'redaction'
-  | 'requesters' | 'reporting' | 'remote' | 'runner'
+  | 'requesters' | 'reporting' | 'remote' | 'runner' | 'outage'
 > {
   config: Config;
 } // prettier-ignore

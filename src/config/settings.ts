@@ -72,6 +72,14 @@ export const SETTINGS = {
     secret: true,
     schema: () => read.databaseUrl,
   }),
+  ledgerDown: setting({
+    variable: 'POLYCRATE_MCP_LEDGER_DOWN',
+    meaning:
+      'While that database is away a server that executes runs itself starts none (`refuse`), or keeps a journal in its data folder for what is allowed without approval, limits and locks, and merges it when the database is back (`spool`).',
+    form: '`refuse` or `spool`',
+    fallback: 'refuse',
+    schema: () => read.choice(['refuse', 'spool']),
+  }),
   runMode: setting({
     variable: 'POLYCRATE_MCP_RUN_MODE',
     meaning:

@@ -13,6 +13,7 @@ import { createTally } from '../ledger/bundle-tally.ts';
 import { storedCommitment, storedHash } from '../ledger/chain.ts';
 import type { Checkpoint, CheckpointKeys } from '../ledger/checkpoint.ts';
 import { createProofTree, type ProofTree } from '../ledger/inclusion.ts';
+import type { LedgerUpkeep } from '../ledger/upkeep.ts';
 import type { RunLedger } from '../runs/run-ledger.ts';
 import type { RunLogs } from '../runs/run-log.ts';
 import { AppError } from '../shared/errors.ts';
@@ -25,6 +26,7 @@ export interface ExportPorts {
   history: Pick<RunHistory, 'search'>;
   ledger: Pick<RunLedger, 'find'>;
   logs: Pick<RunLogs, 'bytes'>;
+  upkeep: Pick<LedgerUpkeep, 'pruned'>;
 }
 
 export interface ExportRequest {
@@ -57,7 +59,8 @@ export async function exportBundle(
   sink: BundleSink,
 ): Promise<BundleManifest> {
   const { checkpoint, people, logs, keys, asked, at } = request;
-  const tree = await createProofTree(hashesOf(ports.archive, checkpoint.size));
+  const pruned = (await ports.upkeep.pruned()) ?? undefined;
+  const tree = await createProofTree(hashesOf(ports.archive, pruned?.size ?? 0, checkpoint.size), pruned);
   if (tree.root !== checkpoint.root) throw changedMeanwhile();
   const tally = createTally();
   const left_out = { mirrored: 0, later: 0 };
@@ -83,8 +86,8 @@ export async function exportBundle(
   return manifest;
 } // prettier-ignore
 
-async function* hashesOf(archive: LedgerArchive, size: number): AsyncGenerator<string[]> {
-  for (let after = 0; after < size; after += HASHES) {
+async function* hashesOf(archive: LedgerArchive, from: number, size: number): AsyncGenerator<string[]> {
+  for (let after = from; after < size; after += HASHES) {
     yield await archive.hashes(after, Math.min(HASHES, size - after));
   }
 }

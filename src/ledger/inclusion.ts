@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Frontier } from './checkpoint-tree.ts';
 
 const BYTES = 32;
 
@@ -10,12 +11,23 @@ export interface ProofTree {
   path(index: number): string[];
 }
 
-/** `hashes`: of the events from the first on, in pages. */
-export async function createProofTree(hashes: AsyncIterable<readonly string[]>): Promise<ProofTree> {
-  const pages: Buffer[] = [];
+/** What is left of events that were taken out, see prune.ts. */
+export interface PrunedTree {
+  size: number;
+  frontier: Frontier;
+}
+
+const NOTHING_PRUNED: PrunedTree = { size: 0, frontier: [] };
+
+/** `hashes`: of the events from the first that is there on, in pages; there are paths for these only. */
+export async function createProofTree(
+  hashes: AsyncIterable<readonly string[]>,
+  pruned: PrunedTree = NOTHING_PRUNED,
+): Promise<ProofTree> {
+  const pages: Buffer[] = [Buffer.alloc(pruned.size * BYTES)];
   for await (const page of hashes) pages.push(Buffer.concat(page.map(leafOf)));
-  const levels: Buffer[] = [Buffer.concat(pages)];
-  while (levels.at(-1)!.length > BYTES) levels.push(above(levels.at(-1)!));
+  const levels: Buffer[] = [restored(Buffer.concat(pages), 0, pruned)];
+  while (levels.at(-1)!.length > BYTES) levels.push(restored(above(levels.at(-1)!), levels.length, pruned));
   const top = levels.at(-1)!;
   return {
     size: levels[0]!.length / BYTES,
@@ -31,6 +43,18 @@ export async function createProofTree(hashes: AsyncIterable<readonly string[]>):
       return path;
     },
   };
+}
+
+/** With the roots of the complete subtrees of what was pruned; what lies below them is in no path. */
+function restored(level: Buffer, height: number, { size, frontier }: PrunedTree): Buffer {
+  let [from, next] = [0, 0];
+  for (let width = 2 ** Math.floor(Math.log2(Math.max(1, size))); width >= 1; width /= 2) {
+    if (Math.floor(size / width) % 2 === 0) continue;
+    const root = frontier[next++]!;
+    if (width === 2 ** height) level.write(root, (from / width) * BYTES, 'hex');
+    from += width;
+  }
+  return level;
 }
 
 function above(level: Buffer): Buffer {

@@ -12,6 +12,7 @@ import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts
 import type { ApprovalWatch } from './conduct-approvals.ts';
 import type { Drift } from './drift.ts';
 import { intentOf, isAlone } from './intent.ts';
+import { refuseUndecided, type Outage } from './outage.ts';
 import { copyFolder } from './private-copy.ts';
 import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
 import {
@@ -83,6 +84,8 @@ export interface StartPorts extends PreparePorts, Pick<SupervisionPorts, 'clock'
   /** Null: nothing is reported to any Polycrate API. */
   reporting: Reporting | null;
   remote: RemoteRuns;
+  /** Null: nothing stands in for the ledger while it is away. */
+  outage: Pick<Outage, 'away'> | null;
 }
 
 export type Start =
@@ -106,6 +109,7 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
   if (earlier) return earlier;
   refuseUnlessSame(plan.digest, request.plan_digest);
   refuseDenied(decision);
+  await refuseUndecided(ports.outage, decision);
   refuseWithoutReason(decision, request.reason);
   const terms = awaitedTerms(decision, request);
   if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });

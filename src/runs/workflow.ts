@@ -11,6 +11,7 @@ import { findWorkflow, findWorkspace } from '../workspaces/find.ts';
 import { addressOf } from '../workspaces/workspace.ts';
 import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts';
 import { workflowIntentOf } from './intent.ts';
+import { refuseUndecided } from './outage.ts';
 import { prepare, type PreparePorts } from './prepare.ts';
 import {
   earlierStart,
@@ -88,6 +89,7 @@ export async function startWorkflow(ports: StartPorts, asked: WorkflowRequest): 
   if (earlier) return earlier;
   refuseUnlessSame(plan.digest, plan_digest);
   refuseDenied(decision);
+  for (const one of [decision, ...plan.steps.map((step) => step.decision)]) await refuseUndecided(ports.outage, one);
   refuseWithoutReason(decision, request.reason);
   const terms = awaitedTerms(decision, request);
   if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });

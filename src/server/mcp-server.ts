@@ -14,7 +14,6 @@ import { keyOf, may, type Identity } from '../access/identity.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import { isObject } from '../shared/json.ts';
 import type { Log, Tracing } from '../shared/ports.ts';
-import { warningOf } from '../runs/trail.ts';
 import type { Services } from '../tools/services.ts';
 import { servicesFor } from '../tools/services-for.ts';
 import { isApprovalNeeded, questionFor, type Tool, type ToolCall } from '../tools/tool.ts';
@@ -30,6 +29,7 @@ import { registerPrompts } from './prompts.ts';
 import { recordCall, type Done, type Observe } from './record-call.ts';
 import { followCaller } from './told.ts';
 import { traced } from './traced.ts';
+import { warningsOf } from './warnings.ts';
 import { registerResources } from './resources.ts';
 
 export interface ServerParts {
@@ -190,17 +190,17 @@ async function callTool(
     );
     if ('question' in result) return result.question;
     answered();
-    return answer(redaction, result.data, warningOf(recorder.standing()));
+    return answer(redaction, result.data, await warningsOf(parts.services, runIdOf(result.data)));
   } catch (error) {
     telling.vanished();
-    const warning = warningOf(recorder.standing());
-    if (error instanceof AppError) return failure(redaction, error, warning);
+    const warnings = await warningsOf(parts.services, null);
+    if (error instanceof AppError) return failure(redaction, error, warnings);
     parts.log('error', 'a call failed unexpectedly', {
       tool: tool.name,
       error: messageOf(error),
       stack: stackOf(error),
     });
-    return failure(redaction, internal(), warning);
+    return failure(redaction, internal(), warnings);
   }
 }
 

@@ -3,8 +3,8 @@ import { AppError, plainError } from '../shared/errors.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
 
 /** An answer: the structured part stands alone, the text is the same JSON for clients that show only text. */
-export function answer(redaction: Redaction, data: object, warning: string | null): CallToolResult {
-  const shown = redaction.json(warning === null ? data : { ...data, ...warned(warning) });
+export function answer(redaction: Redaction, data: object, warnings: readonly string[]): CallToolResult {
+  const shown = redaction.json(warnings.length === 0 ? data : { ...data, ...warned(warnings) });
   return { content: [{ type: 'text', text: textOf(shown) }], structuredContent: shown };
 }
 
@@ -17,16 +17,16 @@ function textOf(shown: object): string {
 }
 
 /** A failed call that the model can learn from; anything unforeseen says only that it is internal. */
-export function failure(redaction: Redaction, error: AppError, warning: string | null): CallToolResult {
+export function failure(redaction: Redaction, error: AppError, warnings: readonly string[]): CallToolResult {
   const body = {
     error: plainError(error),
-    ...warned(warning),
+    ...warned(warnings),
   };
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(redaction.json(body)) }] };
 }
 
-function warned(warning: string | null): { warnings?: string[] } {
-  return warning === null ? {} : { warnings: [warning] };
+function warned(warnings: readonly string[]): { warnings?: string[] } {
+  return warnings.length === 0 ? {} : { warnings: [...warnings] };
 }
 
 export function internal(): AppError {

@@ -7,7 +7,7 @@ import {
 } from '@modelcontextprotocol/server';
 import type { Identity } from '../access/identity.ts';
 import type { Caller } from '../runs/start.ts';
-import { NO_TRAIL, warningOf } from '../runs/trail.ts';
+import { NO_TRAIL } from '../runs/trail.ts';
 import { AppError } from '../shared/errors.ts';
 import {
   blockResource,
@@ -20,6 +20,7 @@ import type { Services } from '../tools/services.ts';
 import { callerOf, isModern } from './caller.ts';
 import { recordCall, type Observe } from './record-call.ts';
 import { traced } from './traced.ts';
+import { warningsOf } from './warnings.ts';
 import type { Tracing } from '../shared/ports.ts';
 
 const MOST_COMPLETIONS = 100;
@@ -72,10 +73,10 @@ function untracedReader(server: McpServer, { services, identity, observe }: Reso
         },
       );
       const shown = typeof value === 'string' ? redaction.text(value) : redaction.json(value);
-      const warning = warningOf(services.recorder.standing());
-      const contents = contentsOf(uri, shown, warning);
+      const warnings = await warningsOf(services, null);
+      const contents = contentsOf(uri, shown, warnings);
       // Earlier protocols have no such hint. A warning is one of this moment.
-      const hint = settled === true && warning === null && isModern(ctx);
+      const hint = settled === true && warnings.length === 0 && isModern(ctx);
       return { ...contents, ...(hint && { ttlMs: SETTLED_MS }) };
     } catch (error) {
       if (error instanceof AppError) throw new ResourceNotFoundError(redaction.text(uri.href));
@@ -84,12 +85,12 @@ function untracedReader(server: McpServer, { services, identity, observe }: Reso
   };
 }
 
-function contentsOf({ href }: URL, value: object | string, warning: string | null): ReadResourceResult {
+function contentsOf({ href }: URL, value: object | string, warnings: readonly string[]): ReadResourceResult {
   const content =
     typeof value === 'string'
       ? { uri: href, mimeType: 'text/plain', text: value }
       : { uri: href, mimeType: 'application/json', text: JSON.stringify(value) };
-  const warned = warning === null ? [] : [{ uri: href, mimeType: 'text/plain', text: warning }];
+  const warned = warnings.map((text) => ({ uri: href, mimeType: 'text/plain', text }));
   return { contents: [content, ...warned] };
 }
 

@@ -1,6 +1,8 @@
 import type { SeenStanding } from '../ledger/mirror.ts';
 import type { ActionRun } from '../runs/action-run.ts';
+import type { JournalStanding } from '../runs/outage.ts';
 import { iso } from './present-run.ts';
+import type { Services } from './services.ts';
 
 const HOLDS: Record<SeenStanding['source'], string> = {
   logs: 'runs of the CLI, as it logged them in the workspace',
@@ -8,11 +10,29 @@ const HOLDS: Record<SeenStanding['source'], string> = {
   ingest: 'runs that CLIs, CI and other servers reported to this one',
 };
 
+/** What an answer from history has to know of the journal. */
+export type JournalGap = Pick<JournalStanding, 'away_since' | 'runs'>;
+
+/** As of now; null: there is no journal. */
+export async function journalGap({ outage }: Pick<Services, 'outage'>): Promise<JournalGap | null> {
+  return (await outage?.standing()) ?? null;
+}
+
+/** The same after the answer was looked up: if the ledger was away at either moment, the answer may be of the journal. */
+export async function gapSince(
+  services: Pick<Services, 'outage'>,
+  before: JournalGap | null,
+): Promise<JournalGap | null> {
+  return before && before.away_since !== null ? before : await journalGap(services);
+}
+
 /** What a history answer rests on, per source and endpoint: how far, how fresh (epoch ms), what is missing. */
 export function coverage(
   { newest_at, possible_duplicates }: { newest_at: number | null; possible_duplicates?: number },
   standings: readonly SeenStanding[],
+  journal: JournalGap | null,
 ): Record<string, unknown>[] {
+  if (journal && journal.away_since !== null) return [journalOnly(newest_at, journal.away_since)];
   const own = {
     source: 'ledger',
     holds:
@@ -21,7 +41,29 @@ export function coverage(
     missing: standings.length === 0 ? 'runs that people or CI started elsewhere' : null,
   };
   const duplicates = possible_duplicates ? [{ possible_duplicates }] : [];
-  return [own, ...standings.map(coverageOf), ...duplicates];
+  return [
+    own,
+    ...standings.map(coverageOf),
+    ...(journal && journal.runs > 0 ? [UNMERGED] : []),
+    ...duplicates,
+  ];
+}
+
+const UNMERGED = {
+  source: 'journal',
+  holds: 'runs that a machine started while the database of the ledger was away',
+  missing: 'those that are not merged yet: get_status counts them',
+};
+
+/** Nothing else can be asked, so neither counts nor absences are of the whole history. */
+function journalOnly(newest_at: number | null, away_since: number): Record<string, unknown> {
+  return {
+    source: 'journal',
+    holds: 'runs that were started on this machine while the database of the ledger is away',
+    newest: iso(newest_at),
+    away_since: iso(away_since),
+    missing: 'every other run: the ledger itself cannot be asked',
+  };
 }
 
 function coverageOf({ source, endpoint, runs, oldest, newest, success_at, problem, missing }: SeenStanding): Record<string, unknown> {

@@ -8,6 +8,7 @@ import * as field from './fields.ts';
 import type { SeenStanding } from '../ledger/mirror.ts';
 import type { LedgerStatus, AnchorNote, AnchorProblem } from '../runs/run-ledger.ts';
 import { isAway } from '../runners/choose.ts';
+import type { JournalStanding } from '../runs/outage.ts';
 import type { KnownRunner } from '../runners/exchange.ts';
 import type { PolicyStanding } from '../runs/policies.ts';
 import type { TrailStanding } from '../runs/trail.ts';
@@ -35,18 +36,19 @@ export const getStatus = defineTool({
   async run(services, _, { caller }) {
     if (services.runners) return await statusWithRunners(services, caller.principal.kind === 'os');
     const alone = caller.principal.kind === 'os';
-    const [ledger, workspaces, engine, reports, standings, policy] = await Promise.all([
+    const [ledger, workspaces, engine, reports, standings, policy, journal] = await Promise.all([
       services.standing(),
       services.overview(),
       services.engine(),
       services.reports(),
       services.standings(),
       services.policy(),
+      services.outage?.standing() ?? null,
     ]);
     return remembered(
       ledger,
-      [workspaces, engine, reports, standings, policy, alone, ...movingParts(services)],
-      () => statusOf(services, { ledger, workspaces, engine, reports, standings, policy, alone }),
+      [workspaces, engine, reports, standings, policy, alone, journal, ...movingParts(services)],
+      () => statusOf(services, { ledger, workspaces, engine, reports, standings, policy, journal, alone }),
     );
   },
 });
@@ -62,7 +64,17 @@ async function statusWithRunners(services: Services, alone: boolean): Promise<St
     services.runners!.known(services.scope),
   ]);
   const engine = { available: false, endpoint: null, version: null, tried: [], problem: null };
-  const status = statusOf(services, { ledger, workspaces, engine, reports, standings, policy, alone });
+  const journal = null;
+  const status = statusOf(services, {
+    ledger,
+    workspaces,
+    engine,
+    reports,
+    standings,
+    policy,
+    journal,
+    alone,
+  });
   const now = services.clock.now();
   return {
     ...status,
@@ -89,6 +101,8 @@ interface Looked {
   reports: SubmissionStanding;
   standings: readonly SeenStanding[];
   policy: PolicyStanding | null;
+  /** Null: there is none. */
+  journal: JournalStanding | null;
   /** Who asks is the OS user of this server, and not known by a token. */
   alone: boolean;
 }
@@ -113,7 +127,7 @@ function movingParts({ supervisor, recorder, clock }: Services): unknown[] {
 
 function statusOf(
   services: Services,
-  { ledger, workspaces, engine, reports, standings, policy, alone }: Looked,
+  { ledger, workspaces, engine, reports, standings, policy, journal, alone }: Looked,
 ) {
   return {
     server: {
@@ -128,8 +142,11 @@ function statusOf(
       ...(services.scope === null && { roots: services.roots }),
     },
     executors: [executorOf(services.settings.executor, engine)],
-    ledger: services.scope === null ? ledgerOf(services, ledger) : ledgerWithin(services, ledger),
-    sources: [...coverage(ledger, standings), ...apiSources(reports)],
+    ledger: {
+      ...(services.scope === null ? ledgerOf(services, ledger) : ledgerWithin(services, ledger)),
+      ...(journal && { journal: journalOf(journal, services) }),
+    },
+    sources: [...coverage(ledger, standings, journal), ...apiSources(reports)],
     policy: policyOf(services, { policy, alone }),
   };
 }
@@ -147,6 +164,13 @@ function ledgerOf(services: Services, ledger: LedgerStatus): Record<string, unkn
     checkpoint_timer: timerOf(services.anchoring, anchor_problem),
   };
 }
+
+/** What stands in for a database that is away; its runs are nobody's in particular. */
+function journalOf({ away_since, last_merge, ...counts }: JournalStanding, { scope }: Services): Record<string, unknown> {
+  const since = { when_down: counts.when_down, away_since: away_since === null ? null : iso(away_since) };
+  if (scope !== null) return since;
+  return { ...since, ...counts, last_merge: last_merge && { ...last_merge, at: iso(last_merge.at) } };
+} // prettier-ignore
 
 /** For who sees a part of it: that part, and nothing about the whole. */
 function ledgerWithin({ scope, recorder }: Services, ledger: LedgerStatus): Record<string, unknown> {

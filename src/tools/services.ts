@@ -9,6 +9,7 @@ import type { ForeignSources } from '../history/sources.ts';
 import type { SeenStanding } from '../ledger/mirror.ts';
 import type { RunHistory } from '../history/search.ts';
 import type { Trail } from '../history/trail.ts';
+import type { Outage } from '../runs/outage.ts';
 import type { EngineStatus } from '../runs/executor.ts';
 import type { PolicyStanding } from '../runs/policies.ts';
 import type { RunSettings } from '../runs/prepare.ts';
@@ -44,6 +45,8 @@ export interface Services {
   /** Of all tools, also of those that this run mode does not offer. */
   toolNames: readonly string[];
   watch: LedgerWatch;
+  /** The journal that stands in for a database that is away; null: there is none. */
+  outage: Outage | null;
   logs: RunLogs;
   clock: Clock;
   settings: RunSettings;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CurrentVersion, TracedVersion } from '../history/versions.ts';
-import { coverage } from './coverage.ts';
+import { coverage, gapSince, journalGap } from './coverage.ts';
 import { decodeCursor, encodeCursor, skipOf } from './cursor.ts';
 import * as field from './fields.ts';
 import { briefRun, versionOf } from './present-change.ts';
@@ -43,6 +43,7 @@ export const traceVersions = defineTool({
     const { limit, cursor, ...given } = inFull(checked, input);
     const question = ['trace_versions', given, services.scope];
     const skip = skipOf(decodeCursor(question, cursor));
+    const gap = await journalGap(services);
     await services.foreign.refresh();
     const { filters, applied, interval } = await resolveFilters(services, given);
     const { span, ...rest } = filters;
@@ -68,7 +69,7 @@ export const traceVersions = defineTool({
       filters: named,
       ...(given.block_version !== undefined && { matched: matchedBy(found.timeline, given.block_version) }),
       records_begin: beginning && iso(beginning.oldest),
-      coverage: coverage(found, standings),
+      coverage: coverage(found, standings, await gapSince(services, gap)),
     };
   },
 }); // prettier-ignore

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fillLedger } from '../support/fill-ledger.ts';
 import { connect, MAIN, tempFolder } from '../support/mcp.ts';
+import { verifyBundle } from '../support/second-bundle-verifier.mjs';
 import { verifyLedger as verifyAgain } from '../support/second-verifier.mjs';
 import { killLedger, ledgerEnvironment, runLedger } from '../support/ledger-command.ts';
 
@@ -87,6 +88,13 @@ describe.sequential('an operator who may keep records for a while only', () => {
     expect(verified.status).toBe(4);
     expect(verified.stdout).toMatch(/Pruned up to event 9 \(before 2026-01-04T00:00:00\.000Z\), tree head signed by [0-9a-f]{12}…, 3 runs summed up\./);
     expect(verifyAgain(join(home.path, 'ledger.db'))).toEqual([]);
+  }); // prettier-ignore
+
+  it('can still hand out what is left, with its proof', () => {
+    const out = join(home.path, 'out');
+    expect(ledger(home.path, ['export', '--out', out, '--since', '2026-01'])).toMatchObject({ status: 0, stderr: '' });
+    expect(ledger(home.path, ['verify-bundle', out])).toMatchObject({ status: 0, stdout: expect.stringContaining('3 runs') });
+    expect(verifyBundle(out, readFileSync(join(home.path, 'checkpoint-key.pub.pem'), 'utf8'))).toEqual([]);
   }); // prettier-ignore
 
   it('has an anchor that goes on to work over the next pruning', () => {

@@ -46,6 +46,8 @@ const ADAPTER_VENDORS: Record<string, string[]> = {
   host: [],
   // The git of this machine, as a process.
   git: [],
+  // Two ledgers as one: a journal stands in for a database that is away.
+  journal: [],
   // Statements that both databases run; no vendor.
   sql: [],
   'log-files': [],

@@ -79,3 +79,17 @@ it('a whole tree gives the same roots and the same paths', async () => {
     }
   }
 });
+
+it('a tree whose beginning was pruned gives the same roots and paths', async () => {
+  for (let size = 1; size <= hashes.length; size += 3) {
+    for (let gone = 0; gone <= size; gone += 17) {
+      const rest = async function* (): AsyncGenerator<string[]> {
+        yield leaves(gone, size);
+      };
+      const left = await createProofTree(rest(), { size: gone, frontier: treeOf(gone).frontier() });
+      expect([left.size, left.root]).toEqual([size, treeOf(size).root()]);
+      for (let index = gone; index < size; index++)
+        expect(left.path(index)).toEqual(inclusionPath(index, size, leaves));
+    }
+  }
+});

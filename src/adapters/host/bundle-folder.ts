@@ -4,6 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } fro
 import { hostname } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import type { BundleSink } from '../../history/export-bundle.ts';
+import type { MergeBundles } from '../../history/merge-journal.ts';
 import { MANIFEST, type BundleFile } from '../../ledger/bundle.ts';
 import type { BundleSource } from '../../ledger/verify-bundle.ts';
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
@@ -12,6 +13,20 @@ import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
 const BUFFER_BYTES = 256 * 1024;
 /** Files that stay open: the tables grow side by side, logs come one after the other and never again. */
 const MOST_OPEN = 8;
+
+/** Bundles that a program makes and names itself, each in a folder of its own below one that is made when first needed. */
+export function bundlesIn(parent: string): MergeBundles {
+  return {
+    async create(name) {
+      await mkdir(parent, { recursive: true, mode: 0o700 });
+      return await createBundleFolder(join(parent, name));
+    },
+    async open(name) {
+      const folder = join(parent, name);
+      return (await stat(folder).catch(() => null)) && openBundleFolder(folder);
+    },
+  };
+}
 
 /** A bundle in the making, beside its place until it is whole. */
 export interface BundleDraft extends BundleSink {

@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App } from '../../compose.ts';
+import type { JournalStanding } from '../../runs/outage.ts';
 import type { Lease } from '../../runs/run-ledger.ts';
 import { isElsewhere } from '../../runs/lost.ts';
 import { AppError, messageOf } from '../../shared/errors.ts';
@@ -8,20 +9,29 @@ import { count } from '../count.ts';
 import { checkOutbox, checkSyncs } from './api.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
-type Parts = Pick<App, 'config' | 'services' | 'supervision' | 'outbox'>;
+type Parts = Pick<App, 'config' | 'services' | 'supervision' | 'outbox' | 'journal'>;
 
 /** Opens the ledger if there is one, and tells what is in it; a missing file is not made. */
-export async function checkLedger({ config, services, supervision, outbox }: Parts): Promise<Finding[]> {
+export async function checkLedger({
+  config,
+  services,
+  supervision,
+  outbox,
+  journal,
+}: Parts): Promise<Finding[]> {
   const file = join(config.home, 'ledger.db');
   if (config.databaseUrl === null && !(await isThere(file))) {
     return [ok(`ledger ${file} does not exist yet: the first call creates it`)];
   }
   try {
+    const spooled = await journal?.outage.standing();
+    if (spooled && spooled.away_since !== null) return journalled(spooled);
     const status = await services.ledger.status();
     const { location, runs, events, schema, writable, problem: trouble } = status;
     const text = `ledger ${location}: schema ${schema}, ${runs.total} runs (${runs.open} open), ${events} events`;
     const leases = await services.leases.list();
     return [
+      ...(spooled ? journalled(spooled) : []),
       writable ? ok(text) : problem(`${text}; ${trouble}`, { fix: 'install the newest polycrate-mcp' }),
       ...pruning(status.oldest_at, { retention_ms: services.retention_ms, now: services.clock.now() }),
       ...(await checkOutbox({ outbox })),
@@ -51,6 +61,16 @@ function kept(runs: readonly string[], home: string): Finding[] {
   if (runs.length === 0) return [];
   const text = `${join(home, 'kept')} has what ${count(runs.length, 'run')} wrote and could not be brought back into a workspace`;
   return [warning(text, { fix: 'take what you need and delete the rest; `polycrate-mcp ledger prune` deletes it with its run' })];
+} // prettier-ignore
+
+/** A database that is away, and the journal that stands in for it. */
+function journalled({ when_down, away_since, runs, open, last_merge, problem: trouble }: JournalStanding): Finding[] {
+  const merged = last_merge && `, ${count(last_merge.runs, 'run')} merged at ${new Date(last_merge.at).toISOString()}`;
+  const text = `journal for when the database is away (${when_down}): ${count(runs, 'run')} to merge, ${open} of them open${merged ?? ''}`;
+  const state = runs === 0 && trouble === null ? ok(text) : warning(trouble === null ? text : `${text}; ${trouble}`, { fix: 'a server that gets a call merges it' });
+  if (away_since === null) return [state];
+  const fix = 'check that the database runs where POLYCRATE_MCP_DATABASE_URL says, and that this host reaches it';
+  return [problem('the database of the ledger cannot be reached', { fix }), state];
 } // prettier-ignore
 
 function isThere(file: string): Promise<boolean> {

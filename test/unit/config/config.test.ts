@@ -64,6 +64,7 @@ describe('defaults', () => {
       checkpointEveryMs: null,
       checkpointTo: null,
       databaseUrl: null,
+      ledgerDown: 'refuse',
       otlpEndpoint: null,
       webhookSecret: null,
       webhooks: null,
@@ -215,6 +216,26 @@ describe('values', () => {
 
   it('that need each other are refused alone', () => {
     expect(refusal({ env: { POLYCRATE_MCP_RUN_MODE: 'policy' } }).message).toContain('POLYCRATE_MCP_POLICY');
+    expect(refusal({ env: { POLYCRATE_MCP_LEDGER_DOWN: 'spool' } }).message).toContain(
+      'POLYCRATE_MCP_DATABASE_URL',
+    );
+  });
+
+  it.each([
+    [['serve'], {}, 1],
+    [['serve', '--with-runner'], {}, 0],
+    [[], {}, 0],
+    [[], { POLYCRATE_MCP_RUN_MODE: 'read-only' }, 1],
+    [['ledger', 'verify'], {}, 0],
+  ])('that have no effect are told of: a journal of %j %j', (argv, more, times) => {
+    const env = {
+      POLYCRATE_MCP_LEDGER_DOWN: 'spool',
+      POLYCRATE_MCP_DATABASE_URL: 'postgres://u:p@h/d',
+      ...more,
+    };
+    expect(parse({ argv, env }).warnings).toEqual(
+      Array(times).fill(expect.stringContaining('has no effect here')),
+    );
   });
 
   it('are all judged at once', () => {
