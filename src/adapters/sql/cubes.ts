@@ -16,7 +16,7 @@ export interface Cube {
 export const HOUR = 3_600_000;
 export const DAY = 24 * HOUR;
 /** Whole slots of the longest kind answer for most of an interval, shorter ones for its borders. */
-const [SHORT, PERIOD] = [4 * DAY, 32 * DAY];
+const [SHORT, PERIOD, AGE] = [4 * DAY, 32 * DAY, 512 * DAY];
 
 /** Chosen by size: none has more rows than a third of the runs of a ledger with ten thousand a day. The ids are stored. */
 export const CUBES: readonly Cube[] = [
@@ -65,6 +65,15 @@ export const CUBES: readonly Cube[] = [
   { id: 40, columns: ['organization', 'bucket'], slot_ms: SHORT },
   { id: 41, columns: ['environment', 'bucket'], slot_ms: SHORT },
   { id: 42, columns: ['action', 'bucket'], slot_ms: SHORT },
+  { id: 43, columns: ['environment', 'action', 'bucket'], slot_ms: SHORT },
+  // Durations over years.
+  { id: 44, columns: ['bucket'], slot_ms: AGE },
+  { id: 45, columns: ['organization', 'bucket'], slot_ms: AGE },
+  { id: 46, columns: ['place', 'bucket'], slot_ms: AGE },
+  { id: 47, columns: ['environment', 'bucket'], slot_ms: AGE },
+  { id: 48, columns: ['block', 'action', 'bucket'], slot_ms: AGE },
+  { id: 49, columns: ['action', 'bucket'], slot_ms: AGE },
+  { id: 50, columns: ['crew', 'bucket'], slot_ms: AGE },
 ];
 
 /** The columns of `run_counts` that hold the columns of a cube, in their order; 0 where it has fewer. */

@@ -25,7 +25,10 @@ export async function rangeOf(words: string, context: Context): Promise<Reading 
   const since = /^since (.+)$/.exec(words)?.[1];
   if (since !== undefined) {
     const start = await context.pointOf(since, context.now);
-    return start && { span: { since: beginOf(start), until: context.now } };
+    if (!start) return null;
+    const [begin, now] = [beginOf(start), context.now];
+    // Asked in the very instant in which it begins, it has that instant.
+    return { span: { since: begin, until: +begin === +now ? now.plus(1) : now } };
   }
   const times = groupsOf(TIMES, words.replace(/\bmidnight\b/g, '0:00').replace(/\bnoon\b/g, '12:00'));
   if (times && !(times['before'] && times['after'])) return betweenTimes(times, context.now);
