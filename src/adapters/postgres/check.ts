@@ -1,4 +1,4 @@
-import type { Row } from '../../runs/row.ts';
+import type { Cell, Row } from '../../runs/row.ts';
 import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import {
   createCollector,
@@ -21,22 +21,24 @@ import { stream } from './stream.ts';
 import { readPruned } from './prune.ts';
 import type { MirroredRow } from '../../ledger/mirrored-row.ts';
 import { plain } from './plain-text.ts';
-import { flat, PLAIN_COLUMNS, TERM_COLUMNS } from '../sql/narrow.ts';
-import { narrow, rowOf } from './projection.ts';
+import { cellsOf, NARROW_COLUMNS, PLAIN_COLUMNS, TERM_COLUMNS } from '../sql/narrow.ts';
+import { narrow, rowOf, RUN_COLUMNS } from './projection.ts';
 
 const PROGRESS_EVERY = 2_000;
 
 /** What the tables say about a record, booleans as numbers. */
 export const projector: Projector = {
-  row: (run) => cells(rowOf(run)),
-  narrow: (run) => flat(narrow(run)),
+  columns: { runs: RUN_COLUMNS, narrow_runs: NARROW_COLUMNS },
+  row: (run) => cells(rowOf(run), RUN_COLUMNS),
+  narrow: (run) => cellsOf(narrow(run)),
   text: plain,
 };
 
-function cells({ record: _, version: __, n: ___, ...row }: Record<string, unknown>): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
-  ) as Row;
+function cells(row: Record<string, unknown>, columns: readonly string[]): Cell[] {
+  return columns.map((column) => {
+    const value = row[column] as Cell | boolean;
+    return typeof value === 'boolean' ? Number(value) : value;
+  });
 }
 
 interface Parts {
@@ -159,9 +161,9 @@ async function checkRuns({ query, task, found, onProgress }: Parts): Promise<{ r
     const parts = {
       run_id,
       events: (events ?? []).map(({ values, ...event }) => ({ event, values })),
-      row: row && cells(row),
+      row: row && cells(row, RUN_COLUMNS),
       record: row ? String(row['record']) : null,
-      narrow: stored.narrow,
+      narrow: stored.narrow && cells(stored.narrow, NARROW_COLUMNS),
       people: people ?? [],
       aliases: aliases ?? [],
       requests: requests ?? [],

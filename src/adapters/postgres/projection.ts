@@ -68,8 +68,17 @@ function chained(event: LedgerEvent, token: string): Record<string, unknown> {
   };
 }
 
-/** Columns of `runs`; the database adds `version`. */
-export function rowOf(run: ActionRun): Record<string, string | number | boolean | null> {
+/** Columns of `runs` beside the record and what the database adds. */
+export const RUN_COLUMNS = [
+  'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
+  'action', 'status', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at', 'duration_ms', 'host',
+  'client', 'source', 'retrigger_of',
+] as const; // prettier-ignore
+
+/** A row of `runs`; the database adds `n` and `version`. */
+export function rowOf(
+  run: ActionRun,
+): Record<(typeof RUN_COLUMNS)[number] | 'record', string | number | boolean | null> {
   return {
     id: run.id,
     kind: run.kind,

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { ActionRun } from '../../runs/action-run.ts';
-import type { Row } from '../../runs/row.ts';
+import type { Cell } from '../../runs/row.ts';
 import {
   COUNTED_UNTIL, countedUntil, countStatements, CUBES, DROP_EMPTY, keysOf, type CubeColumn,
 } from '../sql/cubes.ts'; // prettier-ignore
@@ -96,11 +96,17 @@ function createNumbers(db: Database): Known['numberOf'] {
     (select.get(kind, value) as number | undefined) ?? Number(insert.run(kind, value).lastInsertRowid);
 }
 
+const TERMS = TERM_COLUMNS.map((column) => [NARROW_COLUMNS.indexOf(column), column] as const);
+const SAID = NARROW_COLUMNS.indexOf('said');
+
 /** Terms that are remembered; there may be more than memory should hold. */
 const MOST_TERMS = 50_000;
 
-/** Puts the texts of terms in the place of their numbers; null where there is no such term of that kind. */
-export function createDecoder(db: Database): (row: Row) => Row {
+/**
+ * Puts the texts of terms in the place of their numbers, in a row with the columns of a narrow run and behind them the words
+ * of the run, which hardly any other has; null where there is no such term of that kind.
+ */
+export function createDecoder(db: Database): (row: readonly Cell[]) => Cell[] {
   const select = db.prepare('SELECT kind, value FROM terms WHERE id = ?');
   const known = new Map<number, { kind: string; value: string } | undefined>();
   const termOf = (id: number): { kind: string; value: string } | undefined => {
@@ -111,13 +117,14 @@ export function createDecoder(db: Database): (row: Row) => Row {
     return known.get(id);
   };
   return (row) => {
-    const decoded = { ...row };
-    for (const column of TERM_COLUMNS) {
-      const id = row[column] as number;
-      const term = id === 0 ? undefined : termOf(id);
+    const decoded = row.slice(0, NARROW_COLUMNS.length);
+    for (const [place, column] of TERMS) {
+      const id = row[place] as number;
+      const term = id === 0 || place === SAID ? undefined : termOf(id);
       // What has a number but no term is not what has none.
-      decoded[column] = id === 0 ? null : term?.kind === column ? term.value : id;
+      decoded[place] = id === 0 ? null : term?.kind === column ? term.value : id;
     }
+    if (row[SAID] !== 0) decoded[SAID] = row.at(-1) ?? row[SAID]!;
     return decoded;
   };
 }

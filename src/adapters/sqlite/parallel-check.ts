@@ -5,6 +5,8 @@ import type { Rpc } from './rpc.ts';
 
 /** So few that what is read for a piece dies young: larger ones cost a third more in collecting garbage. */
 const RUNS_IN_PIECE = 400;
+/** What a thread learned of terms serves so many. */
+const PIECES_AT_ONCE = 10;
 /** More threads than this wait for the same file. */
 const MOST_THREADS = 8;
 
@@ -48,8 +50,8 @@ export async function verifySideBySide(
     async (thread) => judge(await thread.call<boolean>('isSoundFile')),
     async (thread) => judge(await thread.call<boolean>('areCountsSound')),
     async (thread) => take(await thread.call('checkOwnEvents')),
-    ...[...bounds, null].map((upTo, index) => async (thread: Rpc) => {
-      take(await thread.call('checkPiece', { above: bounds[index - 1] ?? null, upTo }));
+    ...consecutive([null, ...bounds, null]).map((own) => async (thread: Rpc) => {
+      take(await thread.call('checkPieces', own));
     }),
   ];
   await Promise.all(
@@ -60,6 +62,15 @@ export async function verifySideBySide(
   return sound && state && sum(pieces, 'gone') <= sum(pieces, 'told')
     ? reportOf(state, pieces, pruning)
     : null;
+}
+
+/** As they are given to a thread: each part begins with the bound that the one before ends with. */
+function consecutive(bounds: readonly (string | null)[]): (string | null)[][] {
+  const parts: (string | null)[][] = [];
+  for (let at = 0; at < bounds.length - 1; at += PIECES_AT_ONCE) {
+    parts.push(bounds.slice(at, at + PIECES_AT_ONCE + 1));
+  }
+  return parts;
 }
 
 type Count = 'runs' | 'private_values' | 'erased_total' | 'gone' | 'told';

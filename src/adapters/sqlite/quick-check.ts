@@ -14,7 +14,7 @@ import { checkCounts } from './check-counts.ts';
 import { checkTrail } from './check-trail.ts';
 import { readPruned } from './prune.ts';
 import { projector } from './projection.ts';
-import { storedRuns } from './stored-runs.ts';
+import { createRunReader, type StoredRun } from './stored-runs.ts';
 
 // The parts of a verification that can be done side by side. They tell whether all is well, not what is wrong.
 
@@ -107,28 +107,36 @@ export interface SoundPiece {
   erased_total: number;
 }
 
-/** Null: an event is not what was hashed, or a table not what the events say. */
-export function checkPiece(
-  db: Database,
-  scope: { above: string | null; upTo: string | null },
-): SoundPiece | null {
-  return inSnapshot(db, () => {
-    const tally = createTally();
-    let runs = 0;
-    let sound = true;
-    for (const run of storedRuns(db, scope)) {
-      const events: EventParts[] = [];
-      for (const { event, values } of run.events) {
-        const facts = tally.add(event, values);
-        if (!facts) return null;
-        events.push({ event, values, facts });
-      }
-      checkRun({ ...run, events }, projector, () => (sound = false));
-      if (!sound) return null;
-      runs += 1;
+/**
+ * Runs between each bound and the next, ids included in the piece that they end; null is open. Each piece is read in a
+ * snapshot of its own. Null: an event is not what was hashed, or a table not what the events say.
+ */
+export function checkPieces(db: Database, bounds: readonly (string | null)[]): SoundPiece | null {
+  const tally = createTally();
+  const read = createRunReader(db);
+  let runs = 0;
+  let sound = true;
+  const isSound = (run: StoredRun): boolean => {
+    const events: EventParts[] = [];
+    for (const { event, values } of run.events) {
+      const facts = tally.add(event, values);
+      if (!facts) return false;
+      events.push({ event, values, facts });
     }
-    return tally.result(runs);
-  });
+    runs += 1;
+    checkRun({ ...run, events }, projector, () => (sound = false));
+    return sound;
+  };
+  for (const [index, upTo] of bounds.slice(1).entries()) {
+    const scope = { above: bounds[index]!, upTo };
+    if (!inSnapshot(db, () => every(read(scope), isSound))) return null;
+  }
+  return tally.result(runs);
+}
+
+function every<T>(items: Iterable<T>, holds: (item: T) => boolean): boolean {
+  for (const item of items) if (!holds(item)) return false;
+  return true;
 }
 
 interface Tally {
