@@ -4,7 +4,7 @@ import { createCollector, type Erased, type KnownState, type VerifyReport } from
 import { soundEvent, type SealedValue } from '../../ledger/sound-event.ts';
 import { valuesErasedBy } from '../../ledger/verify-chain.ts';
 import type { Pruning } from '../../ledger/prune.ts';
-import { createLinkCheck } from '../../ledger/verify-links.ts';
+import { createLinkCheck, type Links } from '../../ledger/verify-links.ts';
 import { checkRun, type EventParts } from '../../ledger/verify-projection.ts';
 import type { JsonObject } from '../../shared/json.ts';
 import { checkPruned } from '../../ledger/verify-pruned.ts';
@@ -70,14 +70,22 @@ export function followLinks(
   db: Database,
   { last, known, pruning }: { last: number; known: readonly KnownState[]; pruning: Pruning | null },
 ): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null {
-  const links = db.prepare('SELECT seq, prev, hash FROM events WHERE seq <= ? ORDER BY seq').raw();
+  const page = db.prepare(
+    `SELECT count(*) AS events, min(seq) AS first, max(seq) AS last, group_concat(prev, '') AS prevs, group_concat(hash, '') AS hashes
+     FROM (SELECT seq, prev, hash FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ${LINKS_AT_ONCE})`,
+  );
   const check = createLinkCheck(known, pruning);
-  for (const [seq, prev, hash] of links.iterate(last) as IterableIterator<[number, string, string]>) {
-    if (!check.add({ seq, prev, hash })) return null;
+  // From wherever they begin, so that none lies before the first.
+  let links = page.get(-Infinity, last) as Links;
+  while (links.events > 0) {
+    if (!check.add(links)) return null;
+    links = page.get(links.last, last) as Links;
   }
   const state = check.end();
   return state?.size === last ? state : null;
 }
+
+const LINKS_AT_ONCE = 1_000;
 
 /** The events that are about no run, and what is made of them. Null: as for a piece. */
 export function checkOwnEvents(db: Database): SoundPiece | null {
