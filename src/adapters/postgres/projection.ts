@@ -76,9 +76,14 @@ export const RUN_COLUMNS = [
 ] as const; // prettier-ignore
 
 /** A row of `runs`; the database adds `n` and `version`. */
-export function rowOf(
-  run: ActionRun,
-): Record<(typeof RUN_COLUMNS)[number] | 'record', string | number | boolean | null> {
+export function rowOf(run: ActionRun): Row & { record: string } {
+  return { ...columnsOf(run), record: JSON.stringify(run) };
+}
+
+type Row = Record<(typeof RUN_COLUMNS)[number], string | number | boolean | null>;
+
+/** What the columns say beside the record. */
+export function columnsOf(run: ActionRun): Row {
   return {
     id: run.id,
     kind: run.kind,
@@ -101,7 +106,6 @@ export function rowOf(
     client: plainOrNull(run.client?.name),
     source: run.source,
     retrigger_of: plainOrNull(run.retrigger_of),
-    record: JSON.stringify(run),
   };
 }
 

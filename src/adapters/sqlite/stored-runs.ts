@@ -1,21 +1,17 @@
 import type { Cell } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent } from '../../ledger/chain.ts';
 import { MIRRORED_COLUMNS, type MirroredRow } from '../../ledger/mirrored-row.ts';
 import type { SealedValue } from '../../ledger/sound-event.ts';
-import type { RunParts } from '../../ledger/verify-projection.ts';
+import { splitValues } from '../../ledger/joined-values.ts';
+import type { StoredRun } from '../../ledger/sound-pieces.ts';
 import { NARROW_COLUMNS } from '../sql/narrow.ts';
-import { createDecoder } from './narrow-runs.ts';
+import { decoded, WORDS } from '../sql/decode-terms.ts';
+import { createTerms } from './narrow-runs.ts';
 import { RUN_COLUMNS } from './projection.ts';
 import { createStatements, type Statements } from './statements.ts';
 
 /** Which runs: those of a range of ids, or those that have an event after one. Null bounds are open. */
 export type RunScope = { above: string | null; upTo: string | null } | { after: number };
-
-/** All that any table has about one run, private values with their salts. */
-export interface StoredRun extends RunParts {
-  events: readonly { event: StoredEvent; values: readonly SealedValue[] }[];
-}
 
 /** Columns of a row, the id of the run first: a row costs half of what it would cost as an object with named members. */
 type Cells = readonly [run_id: string, ...cells: Cell[]];
@@ -23,19 +19,19 @@ type Cells = readonly [run_id: string, ...cells: Cell[]];
 /** Reads runs; what it prepares and the terms that it learns serve for all that are read with it. */
 export function createRunReader(db: Database): (scope: RunScope) => Generator<StoredRun> {
   const statements = createStatements(db);
-  const decode = createDecoder(db);
+  const termOf = createTerms(db);
   const valuesOf = createValueReader(db);
-  return (scope) => storedRuns({ statements, decode, valuesOf }, scope);
+  return (scope) => storedRuns({ statements, termOf, valuesOf }, scope);
 }
 
 interface Means {
   statements: Statements;
-  decode: ReturnType<typeof createDecoder>;
+  termOf: ReturnType<typeof createTerms>;
   valuesOf: (seq: number, joined: string) => SealedValue[];
 }
 
 /** Each run, and each that a table names although no event does, ordered by id; memory holds one of them. */
-function* storedRuns({ statements, decode, valuesOf }: Means, scope: RunScope): Generator<StoredRun> {
+function* storedRuns({ statements, termOf, valuesOf }: Means, scope: RunScope): Generator<StoredRun> {
   const select = (text: (where: string) => string, id: string): Taker => {
     const { where, bounds } = condition(scope, id);
     return taker(rowsOf(statements, text(where), bounds));
@@ -48,12 +44,11 @@ function* storedRuns({ statements, decode, valuesOf }: Means, scope: RunScope): 
        WHERE run_id <> '' AND ${where} ORDER BY run_id, seq`,
     'run_id',
   );
-  // Numbers are looked for where the record says that it began, which is how questions find them. Few runs have words in common.
+  // Numbers are looked for where the record says that it began, which is how questions find them.
   const rows = select(
     (where) =>
       `SELECT r.id, r.record, ${columns('r', RUN_COLUMNS)}, ${columns('c', NARROW_COLUMNS)}, s.value FROM runs r
-       LEFT JOIN narrow_runs c ON c.start = coalesce(r.started_at, r.requested_at) AND c.n = r.n
-       LEFT JOIN terms s ON s.id = c.said AND s.kind = 'said'
+       LEFT JOIN narrow_runs c ON c.start = coalesce(r.started_at, r.requested_at) AND c.n = r.n ${WORDS}
        WHERE ${where} ORDER BY r.id`,
     'r.id',
   );
@@ -74,7 +69,7 @@ function* storedRuns({ statements, decode, valuesOf }: Means, scope: RunScope): 
         events: events.all(run_id).map((cells) => eventOf(cells, valuesOf)),
         row: row ? row.slice(2, NARROW_FROM) : null,
         record: row?.[1] ?? null,
-        narrow: row && row[NARROW_FROM] !== null ? decode(row.slice(NARROW_FROM)) : null,
+        narrow: row && row[NARROW_FROM] !== null ? decoded(row.slice(NARROW_FROM), termOf) : null,
         people: people.all(run_id).map(([, entry]) => entry as string),
         aliases: aliases.all(run_id).map(([, entry]) => entry as string),
         requests: requests.all(run_id).map(([, at]) => at as number),
@@ -94,30 +89,17 @@ function columns(table: string, names: readonly string[]): string {
   return names.map((name) => `${table}.${name}`).join(', ');
 }
 
-/**
- * The private values of an event as one text, which costs a third of what their rows would: how many there are, then the
- * name, salt and value of each. What is not of the type it must be is left out, and then the number is wrong.
- */
+/** As `splitValues` takes them. What is not of the type it must be is left out, and then the number is wrong. */
 const JOINED_VALUES = `(SELECT count(*) || coalesce(group_concat(
   CASE typeof(p.name) || typeof(p.salt) || typeof(p.value)
     WHEN 'textblobtext' THEN char(31) || p.name || char(31) || hex(p.salt) || char(31) || p.value END, ''), '')
   FROM event_private p WHERE p.seq = e.seq)`;
-const SEPARATOR = '\u001f';
 
 function createValueReader(db: Database): Means['valuesOf'] {
   const select = db.prepare(
     "SELECT name, CASE typeof(salt) WHEN 'blob' THEN hex(salt) END AS salt, value FROM event_private WHERE seq = ? ORDER BY name",
   );
-  return (seq, joined) => {
-    const [count, ...parts] = joined.split(SEPARATOR);
-    // As many as the columns there are: then no column has a separator in it, and each part is one.
-    if (parts.length !== 3 * Number(count)) return select.all(seq) as SealedValue[];
-    const values: SealedValue[] = [];
-    for (let n = 0; n < parts.length; n += 3) {
-      values.push({ name: parts[n]!, salt: parts[n + 1]!, value: parts[n + 2]! });
-    }
-    return values;
-  };
+  return (seq, joined) => splitValues(joined) ?? (select.all(seq) as SealedValue[]);
 }
 
 /** All at once if they are few, which costs a third less than one by one. */
