@@ -157,8 +157,9 @@ function checkValues(
 }
 
 function isIntact(value: StoredValue, commitment: unknown): boolean {
-  const wellTyped = value.salt instanceof Uint8Array && typeof value.value === 'string';
-  return wellTyped && storedCommitment(value) === commitment;
+  // Bytes in the place of a name are looked up as the text that they spell.
+  const texts = typeof value.name === 'string' && typeof value.value === 'string';
+  return texts && value.salt instanceof Uint8Array && storedCommitment(value) === commitment;
 }
 
 /** The first column that is not even of the form it must have. */
@@ -199,7 +200,7 @@ function broken({ seq, run_id }: StoredEvent): Finding {
 
 function changedValue({ seq, name }: StoredValue, { run_id }: StoredEvent): Finding {
   const says = `the private value ${name} of ${nameOf({ seq, run_id })} is not the one that was committed to`;
-  return { fault: 'private_changed', seq, run_id, table: 'event_private', field: name, says };
+  return { fault: 'private_changed', seq, run_id, table: 'event_private', field: String(name), says };
 }
 
 function unexpectedValue({ seq, name }: StoredValue, event: StoredEvent | null): Finding {

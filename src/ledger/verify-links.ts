@@ -1,13 +1,21 @@
-import { GENESIS, type StoredEvent } from './chain.ts';
+import { GENESIS } from './chain.ts';
 import { createTree } from './checkpoint-tree.ts';
 import type { KnownState, StartingPoint, VerifyReport } from './verify.ts';
 
-export type Link = Pick<StoredEvent, 'seq' | 'prev' | 'hash'>;
+/** Some events in the order of their numbers. What they say of hashes stands one after the other, as one text. */
+export interface Links {
+  events: number;
+  first: number;
+  last: number;
+  /** What each says of the event before. */
+  prevs: string;
+  hashes: string;
+}
 
 /** Whether the events follow each other, taking each one's hash for granted. */
 export interface LinkCheck {
-  /** False: this one does not follow the one before. */
-  add(link: Link): boolean;
+  /** False: one of these does not follow the one before. */
+  add(links: Links): boolean;
   /** Null: it does not pass through all the known states. */
   end(): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null;
 }
@@ -24,11 +32,15 @@ export function createLinkCheck(known: readonly KnownState[], from: StartingPoin
   };
   meet();
   return {
-    add({ seq, prev, hash }) {
-      if (seq !== tree.size() + 1 || prev !== head || !HASH.test(hash)) return false;
-      head = hash;
-      tree.add(hash);
-      if (open.size > 0) meet();
+    add({ events, first, last, prevs, hashes }) {
+      if (first !== tree.size() + 1 || last !== tree.size() + events) return false;
+      if (hashes.length !== LENGTH * events || !HASHES.test(hashes)) return false;
+      if (prevs !== head + hashes.slice(0, -LENGTH)) return false;
+      for (let at = 0; at < hashes.length; at += LENGTH) {
+        head = hashes.slice(at, at + LENGTH);
+        tree.add(head);
+        if (open.size > 0) meet();
+      }
       return true;
     },
     end() {
@@ -38,4 +50,5 @@ export function createLinkCheck(known: readonly KnownState[], from: StartingPoin
   };
 }
 
-const HASH = /^[0-9a-f]{64}$/;
+const LENGTH = 64;
+const HASHES = /^[0-9a-f]+$/;

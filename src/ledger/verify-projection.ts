@@ -1,4 +1,4 @@
-import type { Cell, Row } from '../runs/row.ts';
+import type { Cell } from '../runs/row.ts';
 import { isObject, sameJson, type Json, type JsonObject } from '../shared/json.ts';
 import type { ActionRun, RunEvent } from '../runs/action-run.ts';
 import { foldEvent } from '../runs/fold.ts';
@@ -18,17 +18,21 @@ export interface EventParts {
 }
 
 /** Everything that is stored about one run, events in their order. */
+/** A row without the names of its columns: a fraction of what an object of so many members costs. */
+export type Cells = readonly Cell[];
+
 export interface RunParts {
   run_id: string;
   events: readonly EventParts[];
-  row: Row | null;
+  /** The row in `runs`, in the order of the projector's columns. */
+  row: Cells | null;
   /** The record as the table holds it, JSON. */
   record: Cell;
   /** What the look-up tables hold, each entry as one text. */
   people: readonly string[];
   aliases: readonly string[];
-  /** The run in numbers, with the texts of its terms in place of their numbers. */
-  narrow: Row | null;
+  /** The run in numbers, with the texts of its terms in place of their numbers; in the order of the projector's columns. */
+  narrow: Cells | null;
   /** When each idempotency key that stands for this run was stored. */
   requests: readonly number[];
   /** What other sources say of it, by page and position; the record of a run with events has none of it. */
@@ -37,10 +41,10 @@ export interface RunParts {
 
 /** How a store derives its tables from a record. */
 export interface Projector {
-  /** The columns beside the record itself. */
-  row(run: ActionRun): Row;
-  /** What questions filter, group and sort by. */
-  narrow(run: ActionRun): Row;
+  /** Columns of `runs` beside the record itself, and of `narrow_runs`, which is what questions filter, group and sort by. */
+  columns: { runs: readonly string[]; narrow_runs: readonly string[] };
+  row(run: ActionRun): Cells;
+  narrow(run: ActionRun): Cells;
   /** Text as the store holds it. */
   text(text: string): string;
 }
@@ -54,13 +58,10 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
     return found({ fault: 'row_changed', run_id, table: 'runs', says });
   }
   if (rebuilt) {
-    checkRow(parts, rebuilt, found);
-    checkNarrow(parts, rebuilt.narrow, found);
+    checkRow(parts, { rebuilt, columns: projector.columns.runs }, found);
+    checkNarrow(parts, { right: rebuilt.narrow, columns: projector.columns.narrow_runs }, found);
   } else if (parts.row) found(unexpected(run_id, 'runs'));
-  checkEntries(
-    { run_id, table: 'run_people', right: rebuilt && new Set(rebuilt.people.keys()), stored: parts.people },
-    found,
-  );
+  checkEntries({ run_id, table: 'run_people', right: rebuilt?.people, stored: parts.people }, found);
   checkEntries({ run_id, table: 'run_aliases', right: rebuilt?.aliases, stored: parts.aliases }, found);
   for (const at of parts.requests) {
     if (!rebuilt) found(unexpected(run_id, 'requests'));
@@ -71,8 +72,8 @@ export function checkRun(parts: RunParts, projector: Projector, found: (finding:
 /** What the tables must say about a run. */
 export interface Rebuilt {
   run: ActionRun;
-  row: Row;
-  narrow: Row;
+  row: Cells;
+  narrow: Cells;
   /** By role and name, as one text. */
   people: ReadonlyMap<string, PersonName>;
   aliases: Set<string>;
@@ -118,7 +119,8 @@ export function derived(run: ActionRun, projector: Projector): Rebuilt {
 }
 
 function parsed({ event, values, facts }: EventParts): RunEvent {
-  const members = Object.fromEntries(values.map(({ name, value }) => [name, JSON.parse(value) as Json]));
+  const members: JsonObject = {};
+  for (const { name, value } of values) members[name] = JSON.parse(value) as Json;
   return {
     kind: event.kind as RunEvent['kind'],
     run_id: event.run_id,
@@ -130,31 +132,41 @@ function parsed({ event, values, facts }: EventParts): RunEvent {
 
 function checkRow(
   { run_id, row: stored, record }: RunParts,
-  { run, row }: Rebuilt,
+  { rebuilt: { run, row }, columns }: { rebuilt: Rebuilt; columns: readonly string[] },
   found: (finding: Finding) => void,
 ): void {
   if (!stored) {
     const says = `run ${run_id} has events but no row in runs`;
     return found({ fault: 'row_missing', run_id, table: 'runs', says });
   }
-  const columns = Object.keys(row).filter((column) => stored[column] !== row[column]);
+  const cells = unlike({ right: row, columns }, stored);
   // Written by the same hand, most are the same to the letter.
   const fields = record === JSON.stringify(run) ? [] : differences({ ...run }, objectOf(record));
-  for (const field of [...columns, ...fields]) {
+  for (const field of [...cells, ...fields]) {
     found(changed({ run_id, table: 'runs', field }));
   }
 }
 
-function checkNarrow({ run_id, narrow: stored }: RunParts, right: Row, found: (finding: Finding) => void): void {
+function checkNarrow({ run_id, narrow: stored }: RunParts, right: Right, found: (finding: Finding) => void): void {
   const table = 'narrow_runs';
   if (!stored) {
     const says = `run ${run_id} has no row in ${table} where it began`;
     return found({ fault: 'row_missing', run_id, table, says });
   }
-  for (const field of Object.keys(right)) {
-    if (stored[field] !== right[field]) found(changed({ run_id, table, field }));
+  for (const field of unlike(right, stored)) {
+    found(changed({ run_id, table, field }));
   }
 } // prettier-ignore
+
+interface Right {
+  right: Cells;
+  columns: readonly string[];
+}
+
+/** The columns in which a row is not what it must be. */
+function unlike({ right, columns }: Right, stored: Cells): string[] {
+  return columns.filter((_, n) => stored[n] !== right[n]);
+}
 
 /** The members in which two records differ, however they are written down; their order says nothing. */
 function differences(right: Record<string, unknown>, stored: Record<string, unknown> | null): string[] {
@@ -178,12 +190,12 @@ function objectOf(text: Cell): Record<string, unknown> | null {
 interface Entries {
   run_id: string;
   table: 'run_people' | 'run_aliases';
-  right: ReadonlySet<string> | undefined | null;
+  right: Pick<ReadonlyMap<string, unknown>, 'has' | 'keys'> | undefined | null;
   stored: readonly string[];
 }
 
 function checkEntries({ run_id, table, right, stored }: Entries, found: (finding: Finding) => void): void {
-  for (const entry of right ?? []) {
+  for (const entry of right?.keys() ?? []) {
     if (stored.includes(entry)) continue;
     const says = `run ${run_id} lacks a row in ${table} that its events call for`;
     found({ fault: 'row_missing', run_id, table, field: entry, says });

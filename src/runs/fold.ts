@@ -34,18 +34,24 @@ export function foldEvent(run: ActionRun | null, event: RunEvent): ActionRun {
   }
   if (event.kind === 'run_submitted') return foldReport(run!, event.facts);
   if (event.kind === 'run_approval_answered') return foldAnswer(run!, event);
-  setMembers(record, event.facts);
-  setMembers(record, event.private);
-  if (event.kind === 'run_finished') settleContradictions(record as unknown as ActionRun);
-  return record as unknown as ActionRun;
+  const merged = run ? setMembers(record, event.facts) : beginning(event.facts);
+  setMembers(merged, event.private);
+  if (event.kind === 'run_finished') settleContradictions(merged as unknown as ActionRun);
+  return merged as unknown as ActionRun;
 }
 
-/** Dots in a name reach into a nested member. */
-export function setMembers(record: JsonObject, members: JsonObject): void {
+/** The facts themselves, if they can be: an object that gets so many members one by one is slow ever after. */
+function beginning(facts: JsonObject): JsonObject {
+  return Object.keys(facts).some((name) => name.includes('.')) ? setMembers({}, facts) : facts;
+}
+
+/** Dots in a name reach into a nested member. Answers the record. */
+export function setMembers(record: JsonObject, members: JsonObject): JsonObject {
   for (const path of Object.keys(members)) {
     if (path.includes('.')) setPath(record, path.split('.'), members[path]!);
     else record[path] = members[path]!;
   }
+  return record;
 }
 
 /** The facts of `run_seen_elsewhere`. */

@@ -190,6 +190,7 @@ export function pruningContract(name: string, open: () => Promise<PruningPlace>)
       ['facts of the event', "UPDATE events SET facts = replace(facts, '\"size\":12', '\"size\":11') WHERE kind = 'ledger_pruned'", 'event_changed events'],
       ['its kind', "UPDATE events SET kind = 'person_erased' WHERE kind = 'ledger_pruned'", 'event_changed events'],
       ['its private value', "UPDATE event_private SET value = '1' WHERE seq = 31", 'private_changed event_private'],
+      ['a private value of an event that went', 'INSERT INTO event_private SELECT 5, name, salt, value FROM event_private WHERE seq = 31', 'private_unexpected event_private'],
     ])('shows %s', async (what, sql, finding) => {
       if (!what.includes('without')) await prune(BEGIN + 4 * DAY);
       expect(await found()).toEqual([]);

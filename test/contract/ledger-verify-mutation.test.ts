@@ -174,6 +174,32 @@ describe('private values', () => {
     }
   });
 
+  it.each(['name = CAST(name AS BLOB)', 'salt = hex(salt)', 'value = CAST(value AS BLOB)'])(
+    'of another type: %s',
+    (change) => {
+      const outcome = tampered((db) =>
+        db.exec(`UPDATE event_private SET ${change} WHERE seq = 1 AND name = 'client'`),
+      );
+      expect(outcome.findings.map(({ seq, table }) => ({ seq, table }))).toContainEqual({
+        seq: 1,
+        table: 'event_private',
+      });
+    },
+  );
+
+  it('two in the place of one, as the text in which they are read', () => {
+    const outcome = tampered((db) =>
+      db.exec(
+        `UPDATE event_private SET value = value || char(31) || 'hostname' || char(31) ||
+           (SELECT hex(salt) || char(31) || value FROM event_private WHERE seq = 1 AND name = 'hostname')
+         WHERE seq = 1 AND name = 'client';
+         DELETE FROM event_private WHERE seq = 1 AND name = 'hostname'`,
+      ),
+    );
+    located(outcome, { fault: 'private_changed', seq: 1, field: 'client' });
+    agreed(outcome, 1);
+  });
+
   it('renamed or added', () => {
     const [{ seq, name }] = each() as [{ seq: number; name: string }];
     const outcome = tampered(set('event_private', 'name', `seq = ${seq} AND name = '${name}'`, 'other'));

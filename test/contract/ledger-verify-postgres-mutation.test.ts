@@ -71,6 +71,15 @@ describeWithPostgres('a mutation of a ledger on PostgreSQL', () => {
         );
       }
     }
+    const joined = await tampered(async () => {
+      await sql(
+        `UPDATE event_private SET value = value || E'\\x1f' || 'hostname' || E'\\x1f' ||
+           (SELECT encode(salt, 'hex') || E'\\x1f' || value FROM event_private WHERE seq = 1 AND name = 'hostname')
+         WHERE seq = 1 AND name = 'client'`,
+      )();
+      await sql("DELETE FROM event_private WHERE seq = 1 AND name = 'hostname'")();
+    });
+    expect(joined.findings).toContainEqual(expect.objectContaining({ fault: 'private_changed', seq: 1, field: 'client' }));
     const added = await tampered(
       sql(`INSERT INTO event_private VALUES (3, 'reason', '\\x00', '1'), (99, 'reason', '\\x00', '1')`, 2),
     );

@@ -102,7 +102,7 @@ export function fillSqlite(home: string, count: number, onProgress: (done: numbe
     .all();
   for (const { name } of indexes) db.exec(`DROP INDEX ${name}`);
   const names = ['n', ...RUN_COLUMNS, 'record'];
-  const insertRun = db.prepare(`INSERT INTO runs (${names.join(', ')}) VALUES (${names.map((c) => `@${c}`).join(', ')})`);
+  const insertRun = db.prepare(`INSERT INTO runs (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`);
   const columns = ['n', 'start', ...TERM_COLUMNS, ...PLAIN_COLUMNS];
   const insertNarrow = db.prepare(`INSERT INTO narrow_runs (${columns.join(', ')}) VALUES (${columns.map((c) => `@${c}`).join(', ')})`);
   const insertTerm = db.prepare('INSERT INTO terms (kind, value) VALUES (?, ?)');
@@ -111,7 +111,7 @@ export function fillSqlite(home: string, count: number, onProgress: (done: numbe
   const store = db.transaction((from: number, to: number) => {
     for (let n = from; n < to; n++) {
       const run = pastRun(n, count, rnd);
-      insertRun.run({ n: n + 1, ...projector.row(run), record: JSON.stringify(run) });
+      insertRun.run(n + 1, ...projector.row(run), JSON.stringify(run));
       insertNarrow.run(numbered(narrow(run), n + 1, numbers));
     }
   });

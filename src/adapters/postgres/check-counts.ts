@@ -17,16 +17,14 @@ export async function checkCounts(
   const secret = newSecret();
   const [stored, right] = [emptyDigest(), emptyDigest()];
   const strangers = new Set<number>();
-  const counts = 'SELECT ARRAY[cube, a, b, c, slot, state, runs] AS row FROM run_counts';
+  const counts = 'SELECT array_to_json(ARRAY[cube, a, b, c, slot, state, runs]) AS row FROM run_counts';
   for await (const { row } of stream<Numbers>(query, 'all_counts', counts)) {
-    const numbers = row.map(Number);
-    if (!addCount(stored, secret, numbers)) strangers.add(numbers[0]!);
+    if (!addCount(stored, secret, row)) strangers.add(row[0]!);
   }
   for (const id of strangers) found(unknownCube(id));
-  const runs = `SELECT ARRAY[${DIGEST_COLUMNS.join(', ')}] AS row FROM narrow_runs
+  const runs = `SELECT array_to_json(ARRAY[${DIGEST_COLUMNS.join(', ')}]) AS row FROM narrow_runs
     WHERE start >= 0 AND start < ledger_counted_until()`;
-  for await (const { row } of stream<Numbers>(query, 'all_narrow', runs))
-    addRun(right, secret, row.map(Number));
+  for await (const { row } of stream<Numbers>(query, 'all_narrow', runs)) addRun(right, secret, row);
   for (const cube of differing(stored, right)) {
     for (const finding of await walkWith(query, wrongCounts(cube))) found(finding);
   }
@@ -34,5 +32,5 @@ export async function checkCounts(
 }
 
 interface Numbers {
-  row: (number | string)[];
+  row: number[];
 }

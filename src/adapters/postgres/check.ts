@@ -1,4 +1,4 @@
-import type { Row } from '../../runs/row.ts';
+import type { Cell, Row } from '../../runs/row.ts';
 import type { StoredEvent, StoredValue } from '../../ledger/chain.ts';
 import {
   createCollector,
@@ -11,7 +11,7 @@ import {
 import type { Pruning } from '../../ledger/prune.ts';
 import { beginningOf, checkPruned } from '../../ledger/verify-pruned.ts';
 import { createChainCheck } from '../../ledger/verify-chain.ts';
-import { checkRun, type Projector } from '../../ledger/verify-projection.ts';
+import { checkRun } from '../../ledger/verify-projection.ts';
 import { checkMirror } from './check-mirror.ts';
 import { TOTAL_RUNS } from '../sql/cubes.ts';
 import { checkCounts } from './check-counts.ts';
@@ -20,24 +20,14 @@ import type { Database, Query } from './database.ts';
 import { stream } from './stream.ts';
 import { readPruned } from './prune.ts';
 import type { MirroredRow } from '../../ledger/mirrored-row.ts';
-import { plain } from './plain-text.ts';
-import { flat, PLAIN_COLUMNS, TERM_COLUMNS } from '../sql/narrow.ts';
-import { narrow, rowOf } from './projection.ts';
+import { NARROW_COLUMNS, PLAIN_COLUMNS, TERM_COLUMNS } from '../sql/narrow.ts';
+import { lostTrigger, missingTriggers } from './check-triggers.ts';
+import { RUN_COLUMNS } from './projection.ts';
+import { projector, textOf } from './projector.ts';
+import { verifyInPieces, type Beside } from './quick-check.ts';
+import { beginReading } from './reading.ts';
 
 const PROGRESS_EVERY = 2_000;
-
-/** What the tables say about a record, booleans as numbers. */
-export const projector: Projector = {
-  row: (run) => cells(rowOf(run)),
-  narrow: (run) => flat(narrow(run)),
-  text: plain,
-};
-
-function cells({ record: _, version: __, n: ___, ...row }: Record<string, unknown>): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === 'boolean' ? Number(value) : value]),
-  ) as Row;
-}
 
 interface Parts {
   query: Query;
@@ -47,60 +37,64 @@ interface Parts {
   onProgress: (progress: Progress) => void;
 }
 
-/** Reads the whole ledger, or what came after `from`, in one snapshot while others go on writing; page by page. */
+/** Connections at work, so that the database reads the next piece while this process looks at one. */
+const LANES = 3;
+
+/** Reads the whole ledger, or what came after `from`, in one snapshot while others go on writing. */
 export async function verify(
   db: Database,
   task: VerifyTask,
   onProgress: (progress: Progress) => void,
 ): Promise<VerifyReport> {
   return db.alone(async (query) => {
-    await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    // A page of a large ledger may take its time; the snapshot holds up nobody.
-    await query(
-      "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)",
-    );
-    const findings = createCollector<Finding>();
-    const erased = createCollector<Erased>();
-    const pruned = await readPruned(query);
-    const { pruning } = pruned;
-    const from = beginningOf(task.from, pruning);
-    const parts: Parts = { query, task: { ...task, from }, pruning, found: findings.add, onProgress };
-    if (!from) await checkTriggers(parts);
-    checkPruned(pruned, task.known, findings.add);
-    const { state, ...counts } = await checkEvents(parts, erased.add);
-    const { runs, narrow_runs } = await checkRuns(parts);
-    // What was counted is about all runs, so it is looked at when all are.
-    if (!from) await checkCounts(query, narrow_runs, parts.found);
-    await checkTrail(query, Number(from?.size ?? 0), { stream, found: parts.found });
-    await checkMirror(query, Number(from?.size ?? 0), { stream, found: parts.found });
+    await beginReading(query);
+    const [snapshot] = await query<{ id: string }>('SELECT pg_export_snapshot() AS id');
+    const beside: Beside = (work) =>
+      Promise.all(
+        Array.from({ length: LANES - 1 }, () =>
+          db.alone(async (own) => {
+            await beginReading(own, snapshot!.id);
+            await work(own);
+          }),
+        ),
+      );
+    const sound = task.from ? null : await verifyInPieces(query, task, { beside, onProgress });
+    const report = sound ?? (await verifyInOrder(query, task, onProgress));
     await query('COMMIT');
-    return {
-      ...state,
-      checked: { ...counts, runs },
-      findings: findings.list,
-      findings_total: findings.total(),
-      erased: erased.list,
-      erased_total: erased.total(),
-      pruning,
-      from: from?.size ?? 0,
-    };
+    return report;
   });
 }
 
-const TRIGGERS = ['events_never_change', 'event_private_never_changes'];
-
-async function checkTriggers({ query, found }: Parts): Promise<void> {
-  // 'A': fires always, also where a session calls itself a replica.
-  const rows = await query<{ tgname: string }>(
-    `SELECT tgname::text FROM pg_trigger WHERE tgenabled = 'A'
-     AND tgrelid IN ('events'::regclass, 'event_private'::regclass)`,
-  );
-  for (const name of TRIGGERS.filter((wanted) => !rows.some(({ tgname }) => tgname === wanted))) {
-    found({
-      fault: 'storage',
-      says: `the trigger ${name}, which refuses changes of events, is gone or switched off`,
-    });
-  }
+/** Reads from the first event to the last, and tells what is wrong and where; page by page. */
+export async function verifyInOrder(
+  query: Query,
+  task: VerifyTask,
+  onProgress: (progress: Progress) => void,
+): Promise<VerifyReport> {
+  const findings = createCollector<Finding>();
+  const erased = createCollector<Erased>();
+  const pruned = await readPruned(query);
+  const { pruning } = pruned;
+  const from = beginningOf(task.from, pruning);
+  const parts: Parts = { query, task: { ...task, from }, pruning, found: findings.add, onProgress };
+  if (!from) for (const name of await missingTriggers(query)) findings.add(lostTrigger(name));
+  checkPruned(pruned, task.known, findings.add);
+  const { state, ...counts } = await checkEvents(parts, erased.add);
+  const { runs, narrow_runs } = await checkRuns(parts);
+  // What was counted is about all runs, so it is looked at when all are.
+  if (!from) await checkCounts(query, narrow_runs, parts.found);
+  await checkTrail(query, Number(from?.size ?? 0), { stream, found: parts.found });
+  await checkMirror(query, Number(from?.size ?? 0), { stream, found: parts.found });
+  return {
+    ...state,
+    checked: { ...counts, runs },
+    findings: findings.list,
+    findings_total: findings.total(),
+    erased: erased.list,
+    erased_total: erased.total(),
+    pruning,
+    from: from?.size ?? 0,
+  };
 }
 
 const EVENT = 'seq, at, kind, run_id, facts, commitments, prev, hash';
@@ -140,7 +134,7 @@ async function checkEvents(
 interface StoredRun {
   run_id: string;
   events: (StoredEvent & { values: { name: string; value: string }[] })[] | null;
-  row: Record<string, unknown> | null;
+  row: Record<string, Cell | boolean> | null;
   narrow: Row | null;
   people: string[] | null;
   aliases: string[] | null;
@@ -154,14 +148,14 @@ async function checkRuns({ query, task, found, onProgress }: Parts): Promise<{ r
   const [count] = await query<{ total: number }>(`SELECT ${TOTAL_RUNS} AS total`);
   let [done, narrow_runs] = [0, 0];
   for await (const stored of stream<StoredRun>(query, 'all_runs', runsStatement(after))) {
-    const { run_id, events, row, people, aliases, requests, mirrored } = stored;
-    if (stored.narrow) narrow_runs += 1;
+    const { run_id, events, row, narrow, people, aliases, requests, mirrored } = stored;
+    if (narrow) narrow_runs += 1;
     const parts = {
       run_id,
       events: (events ?? []).map(({ values, ...event }) => ({ event, values })),
-      row: row && cells(row),
+      row: row && RUN_COLUMNS.map((column) => textOf(row[column]!)),
       record: row ? String(row['record']) : null,
-      narrow: stored.narrow,
+      narrow: narrow && NARROW_COLUMNS.map((column) => narrow[column]!),
       people: people ?? [],
       aliases: aliases ?? [],
       requests: requests ?? [],

@@ -8,7 +8,8 @@ import { rebuild, type PlainValue } from '../../ledger/verify-projection.ts';
 import { learnFrom, rowLoss, type RowLoss } from '../../ledger/erase-mirrored.ts';
 import type { MirroredRow } from '../../ledger/mirrored-row.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
-import { projector } from './check.ts';
+import { projector } from './projector.ts';
+import { beginReading } from './reading.ts';
 import { stream } from './stream.ts';
 import type { Query } from './database.ts';
 import { PRIVATE_ROWS, takeOutOfRows } from './erase-rows.ts';
@@ -32,10 +33,7 @@ interface Search {
 }
 
 export async function survey(query: Query, asked: Asked, onProgress: OnUpkeep): Promise<ErasureSurvey> {
-  await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  await query(
-    "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)",
-  );
+  await beginReading(query);
   const search = await find(query, asked.subject, onProgress);
   return (await lossesOf(query, search, asked.logs)).survey;
 }

@@ -4,6 +4,7 @@
  * because JSON writes both as escapes.
  */
 export function plain(text: string): string {
+  if (text.isWellFormed() && !text.includes('\0')) return text;
   return Buffer.from(text.replaceAll('\0', '\u2400')).toString();
 }
 

@@ -68,8 +68,22 @@ function chained(event: LedgerEvent, token: string): Record<string, unknown> {
   };
 }
 
-/** Columns of `runs`; the database adds `version`. */
-export function rowOf(run: ActionRun): Record<string, string | number | boolean | null> {
+/** Columns of `runs` beside the record and what the database adds. */
+export const RUN_COLUMNS = [
+  'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
+  'action', 'status', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at', 'duration_ms', 'host',
+  'client', 'source', 'retrigger_of',
+] as const; // prettier-ignore
+
+/** A row of `runs`; the database adds `n` and `version`. */
+export function rowOf(run: ActionRun): Row & { record: string } {
+  return { ...columnsOf(run), record: JSON.stringify(run) };
+}
+
+type Row = Record<(typeof RUN_COLUMNS)[number], string | number | boolean | null>;
+
+/** What the columns say beside the record. */
+export function columnsOf(run: ActionRun): Row {
   return {
     id: run.id,
     kind: run.kind,
@@ -92,7 +106,6 @@ export function rowOf(run: ActionRun): Record<string, string | number | boolean 
     client: plainOrNull(run.client?.name),
     source: run.source,
     retrigger_of: plainOrNull(run.retrigger_of),
-    record: JSON.stringify(run),
   };
 }
 

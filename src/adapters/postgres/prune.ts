@@ -7,6 +7,7 @@ import type { OnUpkeep, PrunePlan, PruneRequest } from '../../ledger/upkeep.ts';
 import type { PrunedLedger } from '../../ledger/verify-pruned.ts';
 import { beginUpkeep, chainEvent } from './chain.ts';
 import { deriveAgain } from './erase-rows.ts';
+import { beginReading } from './reading.ts';
 import { stream } from './stream.ts';
 import type { Query } from './database.ts';
 import { forgetTerms, removeNarrow } from './narrow-runs.ts';
@@ -24,8 +25,7 @@ export async function readPruned(query: Query): Promise<PrunedLedger> {
 }
 
 export async function planPrune(query: Query, before: number, onProgress: OnUpkeep): Promise<PrunePlan> {
-  await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  await query("SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)");
+  await beginReading(query);
   const { pruning, rollups } = await readPruned(query);
   const [end] = await query<{ wanted: number }>(
     'SELECT coalesce((SELECT min(seq) FROM events WHERE at >= $1) - 1, (SELECT max(seq) FROM events), 0) AS wanted',

@@ -1,3 +1,4 @@
+import type { Cell } from '../../runs/row.ts';
 import { RUN_SOURCES, RUN_STATUSES, type ActionRun, type RunStatus } from '../../runs/action-run.ts';
 
 /** Columns of `narrow_runs` whose value is the number of a term; 0: the run has none. */
@@ -128,7 +129,10 @@ export function middleOf(bucket: number): number {
   return middle < 50 ? Math.round(middle) : Math.round(middle * 10) / 10;
 }
 
-/** A narrow run as verification compares it: one member for each column, terms as texts. */
-export function flat({ terms, ...plain }: NarrowRun): Record<string, string | number | null> {
-  return { ...plain, ...terms };
+/** A narrow run as verification compares it: in the order of `NARROW_COLUMNS`, terms as texts. */
+export function cellsOf(run: NarrowRun): Cell[] {
+  const cells: Cell[] = [run.start];
+  for (const column of TERM_COLUMNS) cells.push(run.terms[column]);
+  for (const column of PLAIN_COLUMNS) cells.push(run[column]);
+  return cells;
 }

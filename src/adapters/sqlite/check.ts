@@ -19,7 +19,7 @@ import { checkTrail } from './check-trail.ts';
 import { projector } from './projection.ts';
 import { readPruned } from './prune.ts';
 import { missingTriggers } from './schema.ts';
-import { storedRuns, type RunScope } from './stored-runs.ts';
+import { createRunReader, type RunScope } from './stored-runs.ts';
 
 const EVENT_COLUMNS = 'seq, at, kind, run_id, facts, commitments, prev, hash';
 const PROGRESS_EVERY = 5_000;
@@ -119,7 +119,7 @@ function checkRuns({ db, task, found, onProgress }: Parts): { runs: number; narr
   const after = task.from?.size ?? 0;
   const total = (db.prepare(`SELECT ${TOTAL_RUNS}`).pluck().get() as number) || 1;
   let [done, narrow] = [0, 0];
-  for (const run of storedRuns(db, after === 0 ? EVERY_RUN : { after })) {
+  for (const run of createRunReader(db)(after === 0 ? EVERY_RUN : { after })) {
     checkRun(run, projector, found);
     done += 1;
     if (run.narrow) narrow += 1;

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import type { ActionRun } from '../../runs/action-run.ts';
-import type { Row } from '../../runs/row.ts';
 import {
   COUNTED_UNTIL, countedUntil, countStatements, CUBES, DROP_EMPTY, keysOf, type CubeColumn,
 } from '../sql/cubes.ts'; // prettier-ignore
+import { MOST_TERMS, type Term } from '../sql/decode-terms.ts';
 import { narrowOf, NARROW_COLUMNS, TERM_COLUMNS, type NarrowRun } from '../sql/narrow.ts';
 import {
   isTold,
@@ -96,29 +96,16 @@ function createNumbers(db: Database): Known['numberOf'] {
     (select.get(kind, value) as number | undefined) ?? Number(insert.run(kind, value).lastInsertRowid);
 }
 
-/** Terms that are remembered; there may be more than memory should hold. */
-const MOST_TERMS = 50_000;
-
-/** Puts the texts of terms in the place of their numbers; null where there is no such term of that kind. */
-export function createDecoder(db: Database): (row: Row) => Row {
+/** Looks terms up by their numbers, each once. */
+export function createTerms(db: Database): (id: number) => Term | undefined {
   const select = db.prepare('SELECT kind, value FROM terms WHERE id = ?');
-  const known = new Map<number, { kind: string; value: string } | undefined>();
-  const termOf = (id: number): { kind: string; value: string } | undefined => {
+  const known = new Map<number, Term | undefined>();
+  return (id) => {
     if (!known.has(id)) {
       if (known.size >= MOST_TERMS) known.clear();
-      known.set(id, select.get(id) as { kind: string; value: string } | undefined);
+      known.set(id, select.get(id) as Term | undefined);
     }
     return known.get(id);
-  };
-  return (row) => {
-    const decoded = { ...row };
-    for (const column of TERM_COLUMNS) {
-      const id = row[column] as number;
-      const term = id === 0 ? undefined : termOf(id);
-      // What has a number but no term is not what has none.
-      decoded[column] = id === 0 ? null : term?.kind === column ? term.value : id;
-    }
-    return decoded;
   };
 }
 

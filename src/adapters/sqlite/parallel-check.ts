@@ -1,14 +1,15 @@
 import { availableParallelism } from 'node:os';
 import type { Progress, VerifyReport, VerifyTask } from '../../ledger/verify.ts';
-import type { Division, SoundPiece } from './quick-check.ts';
+import { reportOf, type ChainState, type SoundPiece } from '../../ledger/sound-pieces.ts';
+import type { Division } from './quick-check.ts';
 import type { Rpc } from './rpc.ts';
 
 /** So few that what is read for a piece dies young: larger ones cost a third more in collecting garbage. */
 const RUNS_IN_PIECE = 400;
+/** What a thread learned of terms serves so many. */
+const PIECES_AT_ONCE = 10;
 /** More threads than this wait for the same file. */
 const MOST_THREADS = 8;
-
-type State = Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'>;
 
 export function verifyThreads(): number {
   return Math.min(MOST_THREADS, availableParallelism());
@@ -29,13 +30,14 @@ export async function verifySideBySide(
   if (!division) return null;
   const { last, bounds, pruning } = division;
   const pieces: SoundPiece[] = [];
-  let state: State | null = null;
+  let state: ChainState | null = null;
   let sound = true;
   const judge = (result: unknown): void => {
     if (result === null || result === false) sound = false;
   };
   const tell = (): void => {
-    onProgress({ step: 'runs', done: sum(pieces, 'runs'), total: (bounds.length + 1) * runs_in_piece });
+    const done = pieces.reduce((sum, { runs }) => sum + runs, 0);
+    onProgress({ step: 'runs', done, total: (bounds.length + 1) * runs_in_piece });
   };
   const take = (piece: SoundPiece | null): void => {
     judge(piece);
@@ -44,12 +46,12 @@ export async function verifySideBySide(
   };
   const jobs: ((thread: Rpc) => Promise<void>)[] = [
     async (thread) =>
-      judge((state = await thread.call<State | null>('followLinks', { last, known, pruning }))),
+      judge((state = await thread.call<ChainState | null>('followLinks', { last, known, pruning }))),
     async (thread) => judge(await thread.call<boolean>('isSoundFile')),
     async (thread) => judge(await thread.call<boolean>('areCountsSound')),
     async (thread) => take(await thread.call('checkOwnEvents')),
-    ...[...bounds, null].map((upTo, index) => async (thread: Rpc) => {
-      take(await thread.call('checkPiece', { above: bounds[index - 1] ?? null, upTo }));
+    ...consecutive([null, ...bounds, null]).map((own) => async (thread: Rpc) => {
+      take(await thread.call('checkPieces', own));
     }),
   ];
   await Promise.all(
@@ -57,30 +59,14 @@ export async function verifySideBySide(
       for (let job = jobs.shift(); job && sound; job = jobs.shift()) await job(thread);
     }),
   );
-  return sound && state && sum(pieces, 'gone') <= sum(pieces, 'told')
-    ? reportOf(state, pieces, pruning)
-    : null;
+  return sound && state ? reportOf(pieces, { state, pruning }) : null;
 }
 
-type Count = 'runs' | 'private_values' | 'erased_total' | 'gone' | 'told';
-
-function sum(pieces: readonly SoundPiece[], field: Count): number {
-  return pieces.reduce((total, piece) => total + piece[field], 0);
-}
-
-function reportOf(state: State, pieces: readonly SoundPiece[], pruning: Division['pruning']): VerifyReport {
-  return {
-    ...state,
-    checked: {
-      events: state.size - (pruning?.size ?? 0),
-      runs: sum(pieces, 'runs'),
-      private_values: sum(pieces, 'private_values'),
-    },
-    findings: [],
-    findings_total: 0,
-    erased: pieces.flatMap(({ erased }) => erased).sort((a, b) => a.seq - b.seq),
-    erased_total: sum(pieces, 'erased_total'),
-    pruning,
-    from: 0,
-  };
+/** As they are given to a thread: each part begins with the bound that the one before ends with. */
+function consecutive(bounds: readonly (string | null)[]): (string | null)[][] {
+  const parts: (string | null)[][] = [];
+  for (let at = 0; at < bounds.length - 1; at += PIECES_AT_ONCE) {
+    parts.push(bounds.slice(at, at + PIECES_AT_ONCE + 1));
+  }
+  return parts;
 }

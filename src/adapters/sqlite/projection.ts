@@ -1,20 +1,43 @@
-import type { Row } from '../../runs/row.ts';
+import type { Cell } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
 import type { Projector, Rebuilt } from '../../ledger/verify-projection.ts';
 import type { ActionRun, RunEvent, LedgerEvent } from '../../runs/action-run.ts';
 import { applyEvent } from '../../runs/fold.ts';
 import { peopleOf, type PersonName } from '../../runs/people.ts';
-import { flat } from '../sql/narrow.ts';
+import { cellsOf, NARROW_COLUMNS } from '../sql/narrow.ts';
 import { createChain } from './chain.ts';
 import { createNarrowRuns, narrow } from './narrow-runs.ts';
 import { storable } from './storable.ts';
 
-/** Columns of `runs` beside the record. */
-export const RUN_COLUMNS = [
-  'id', 'kind', 'organization', 'workspace', 'environment', 'block', 'block_version', 'app_version', 'block_from',
-  'action', 'status', 'status_reason', 'exit_code', 'launched', 'requested_at', 'started_at', 'finished_at',
-  'duration_ms', 'host', 'client', 'source', 'reason', 'retrigger_of',
-] as const; // prettier-ignore
+/** What each column of `runs` beside the record has of it; erased fields are like fields that were never set. */
+const CELLS: Record<string, (run: ActionRun) => Cell | undefined> = {
+  id: (run) => run.id,
+  kind: (run) => run.kind,
+  organization: (run) => run.organization,
+  workspace: (run) => run.workspace,
+  environment: (run) => run.environment?.value,
+  block: (run) => run.block,
+  block_version: (run) => run.block_version,
+  app_version: (run) => run.app_version,
+  block_from: (run) => run.block_from,
+  action: (run) => run.action,
+  status: (run) => run.status,
+  status_reason: (run) => run.status_reason,
+  exit_code: (run) => run.exit_code,
+  launched: (run) => (run.launched ? 1 : 0),
+  requested_at: (run) => run.requested_at,
+  started_at: (run) => run.started_at,
+  finished_at: (run) => run.finished_at,
+  duration_ms: (run) => run.duration_ms,
+  host: (run) => run.hostname,
+  client: (run) => run.client?.name,
+  source: (run) => run.source,
+  reason: (run) => run.reason,
+  retrigger_of: (run) => run.retrigger_of,
+};
+
+export const RUN_COLUMNS = Object.keys(CELLS);
+const CELL_OF = Object.values(CELLS);
 
 /** Writes events and keeps the projection in step; callers hold the transaction. */
 export interface Projection {
@@ -35,7 +58,7 @@ export function createProjection(db: Database): Projection {
   const selectRun = db.prepare('SELECT record FROM runs WHERE id = ?').pluck();
   const writeRun = db
     .prepare(
-      `INSERT INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map((c) => `@${c}`).join(', ')}, @record)
+      `INSERT INTO runs (${RUN_COLUMNS.join(', ')}, record) VALUES (${RUN_COLUMNS.map(() => '?').join(', ')}, ?)
        ON CONFLICT (id) DO UPDATE SET ${[...RUN_COLUMNS, 'record'].map((c) => `${c} = excluded.${c}`).join(', ')}
        RETURNING n`,
     )
@@ -59,7 +82,7 @@ export function createProjection(db: Database): Projection {
       chain(event);
       const before = read(event.run_id);
       const run = applyEvent(before, event);
-      const n = writeRun.get({ ...projector.row(run), record: JSON.stringify(run) }) as number;
+      const n = writeRun.get(...projector.row(run), JSON.stringify(run)) as number;
       names.add(peopleOf(run, storable), run);
       narrowRuns.write(n, before, run);
       narrowRuns.countUpTo(event.at);
@@ -67,7 +90,7 @@ export function createProjection(db: Database): Projection {
     },
     rewrite({ run, row, people }) {
       const before = read(run.id);
-      const n = writeRun.get({ ...row, record: JSON.stringify(run) }) as number;
+      const n = writeRun.get(...row, JSON.stringify(run)) as number;
       narrowRuns.write(n, before, run);
       names.clear(run.id);
       names.add(people.values(), run);
@@ -81,31 +104,13 @@ export function createProjection(db: Database): Projection {
   };
 }
 
-/** What the tables say about a record. Erased fields are like fields that were never set. */
+/** What the tables say about a record. */
 export const projector: Projector = {
-  row(run) {
-    const row: Row = {};
-    for (const column of RUN_COLUMNS) row[column] = storable(cellOf(run, column) ?? null);
-    return row;
-  },
-  narrow: (run) => flat(narrow(run)),
+  columns: { runs: RUN_COLUMNS, narrow_runs: NARROW_COLUMNS },
+  row: (run) => CELL_OF.map((cell) => storable(cell(run) ?? null)),
+  narrow: (run) => cellsOf(narrow(run)),
   text: storable,
 };
-
-function cellOf(run: ActionRun, column: (typeof RUN_COLUMNS)[number]): Row[string] | undefined {
-  switch (column) {
-    case 'environment':
-      return run.environment?.value;
-    case 'launched':
-      return run.launched ? 1 : 0;
-    case 'host':
-      return run.hostname;
-    case 'client':
-      return run.client?.name;
-    default:
-      return run[column];
-  }
-}
 
 /** Keeps the names that a `user` filter and an id look-up search by. */
 function peopleWriter(db: Database): {

@@ -1,12 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import type { StoredEvent } from '../../ledger/chain.ts';
-import { createCollector, type Erased, type KnownState, type VerifyReport } from '../../ledger/verify.ts';
-import { soundEvent, type SealedValue } from '../../ledger/sound-event.ts';
-import { valuesErasedBy } from '../../ledger/verify-chain.ts';
+import type { KnownState } from '../../ledger/verify.ts';
+import type { SealedValue } from '../../ledger/sound-event.ts';
+import { createPieceCheck, type ChainState, type SoundPiece } from '../../ledger/sound-pieces.ts';
 import type { Pruning } from '../../ledger/prune.ts';
-import { createLinkCheck } from '../../ledger/verify-links.ts';
-import { checkRun, type EventParts } from '../../ledger/verify-projection.ts';
-import type { JsonObject } from '../../shared/json.ts';
+import { createLinkCheck, type Links } from '../../ledger/verify-links.ts';
 import { checkPruned } from '../../ledger/verify-pruned.ts';
 import { checkFile } from './check.ts';
 import { checkMirror } from './check-mirror.ts';
@@ -14,7 +12,7 @@ import { checkCounts } from './check-counts.ts';
 import { checkTrail } from './check-trail.ts';
 import { readPruned } from './prune.ts';
 import { projector } from './projection.ts';
-import { storedRuns } from './stored-runs.ts';
+import { createRunReader } from './stored-runs.ts';
 
 // The parts of a verification that can be done side by side. They tell whether all is well, not what is wrong.
 
@@ -44,10 +42,11 @@ export function divide(
 ): Division | null {
   return inSnapshot(db, () => {
     const last = number(db, 'SELECT coalesce(max(seq), 0) FROM events');
-    const strays = number(db, `SELECT count(*) FROM event_private WHERE seq < 1`);
+    const pruned = readPruned(db);
+    const before = pruned.pruning?.size ?? 0;
+    const strays = number(db, `SELECT count(*) FROM event_private WHERE seq <= ${before}`);
     const beyond = number(db, 'SELECT coalesce(max(seq), 0) FROM event_private');
     if (strays > 0 || beyond > last) return null;
-    const pruned = readPruned(db);
     let sound = true;
     checkPruned(pruned, known, () => (sound = false));
     if (!sound) return null;
@@ -69,99 +68,59 @@ export function isSoundFile(db: Database): boolean {
 export function followLinks(
   db: Database,
   { last, known, pruning }: { last: number; known: readonly KnownState[]; pruning: Pruning | null },
-): Pick<VerifyReport, 'size' | 'head' | 'root' | 'frontier'> | null {
-  const links = db.prepare('SELECT seq, prev, hash FROM events WHERE seq <= ? ORDER BY seq').raw();
+): ChainState | null {
+  const page = db.prepare(
+    `SELECT count(*) AS events, min(seq) AS first, max(seq) AS last, group_concat(prev, '') AS prevs, group_concat(hash, '') AS hashes
+     FROM (SELECT seq, prev, hash FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ${LINKS_AT_ONCE})`,
+  );
   const check = createLinkCheck(known, pruning);
-  for (const [seq, prev, hash] of links.iterate(last) as IterableIterator<[number, string, string]>) {
-    if (!check.add({ seq, prev, hash })) return null;
+  // From wherever they begin, so that none lies before the first.
+  let links = page.get(-Infinity, last) as Links;
+  while (links.events > 0) {
+    if (!check.add(links)) return null;
+    links = page.get(links.last, last) as Links;
   }
   const state = check.end();
   return state?.size === last ? state : null;
 }
 
+const LINKS_AT_ONCE = 1_000;
+
 /** The events that are about no run, and what is made of them. Null: as for a piece. */
 export function checkOwnEvents(db: Database): SoundPiece | null {
   return inSnapshot(db, () => {
-    const tally = createTally();
+    const check = createPieceCheck(projector);
     const events = db.prepare("SELECT * FROM events WHERE run_id = '' ORDER BY seq");
     const values = db.prepare(
       "SELECT name, CASE typeof(salt) WHEN 'blob' THEN hex(salt) END AS salt, value FROM event_private WHERE seq = ? ORDER BY name",
     );
     for (const event of events.iterate() as IterableIterator<StoredEvent>) {
-      if (!tally.add(event, values.all(event.seq) as SealedValue[])) return null;
+      if (!check.isSoundEvent(event, values.all(event.seq) as SealedValue[])) return null;
     }
     let sound = true;
     checkTrail(db, 0, () => (sound = false));
     checkMirror(db, 0, () => (sound = false));
-    return sound ? tally.result(0) : null;
+    return sound ? check.result() : null;
   });
 }
 
-export interface SoundPiece {
-  runs: number;
-  private_values: number;
-  /** Values that are gone, and as many as events of erasures tell of. */
-  gone: number;
-  told: number;
-  erased: Erased[];
-  erased_total: number;
+/**
+ * Runs between each bound and the next, ids included in the piece that they end; null is open. Each piece is read in a
+ * snapshot of its own. Null: an event is not what was hashed, or a table not what the events say.
+ */
+export function checkPieces(db: Database, bounds: readonly (string | null)[]): SoundPiece | null {
+  const check = createPieceCheck(projector);
+  const read = createRunReader(db);
+  for (const [index, upTo] of bounds.slice(1).entries()) {
+    const scope = { above: bounds[index]!, upTo };
+    if (!inSnapshot(db, () => every(read(scope), check.isSoundRun))) return null;
+  }
+  return check.result();
 }
 
-/** Null: an event is not what was hashed, or a table not what the events say. */
-export function checkPiece(
-  db: Database,
-  scope: { above: string | null; upTo: string | null },
-): SoundPiece | null {
-  return inSnapshot(db, () => {
-    const tally = createTally();
-    let runs = 0;
-    let sound = true;
-    for (const run of storedRuns(db, scope)) {
-      const events: EventParts[] = [];
-      for (const { event, values } of run.events) {
-        const facts = tally.add(event, values);
-        if (!facts) return null;
-        events.push({ event, values, facts });
-      }
-      checkRun({ ...run, events }, projector, () => (sound = false));
-      if (!sound) return null;
-      runs += 1;
-    }
-    return tally.result(runs);
-  });
-}
-
-interface Tally {
-  /** The facts of the event; null: it is not sound. */
-  add(event: StoredEvent, values: readonly SealedValue[]): JsonObject | null;
-  result(runs: number): SoundPiece;
-}
-
-function createTally(): Tally {
-  const erased = createCollector<Erased>();
-  let private_values = 0;
-  let gone = 0;
-  let told = 0;
-  return {
-    add(event, values) {
-      const sound = soundEvent(event, values);
-      if (!sound) return null;
-      const names = sound.erased;
-      if (names.length > 0) erased.add({ seq: event.seq, run_id: event.run_id, names: [...names] });
-      private_values += values.length;
-      gone += names.length;
-      told += valuesErasedBy(event);
-      return sound.facts;
-    },
-    result: (runs) => ({
-      runs,
-      private_values,
-      gone,
-      told,
-      erased: erased.list,
-      erased_total: erased.total(),
-    }),
-  };
+function every<T>(items: Iterable<T>, holds: (item: T) => boolean): boolean {
+  for (const item of items) if (!holds(item)) return false;
+  return true;
 }
 
 function inSnapshot<T>(db: Database, read: () => T): T {

@@ -1,59 +1,57 @@
-import type { Cell, Row } from '../../runs/row.ts';
+import type { Cell } from '../../runs/row.ts';
 import type { Database } from 'better-sqlite3';
-import type { StoredEvent } from '../../ledger/chain.ts';
 import { MIRRORED_COLUMNS, type MirroredRow } from '../../ledger/mirrored-row.ts';
 import type { SealedValue } from '../../ledger/sound-event.ts';
-import type { RunParts } from '../../ledger/verify-projection.ts';
+import { splitValues } from '../../ledger/joined-values.ts';
+import type { StoredRun } from '../../ledger/sound-pieces.ts';
 import { NARROW_COLUMNS } from '../sql/narrow.ts';
-import { createDecoder } from './narrow-runs.ts';
+import { decoded, WORDS } from '../sql/decode-terms.ts';
+import { createTerms } from './narrow-runs.ts';
 import { RUN_COLUMNS } from './projection.ts';
+import { createStatements, type Statements } from './statements.ts';
 
 /** Which runs: those of a range of ids, or those that have an event after one. Null bounds are open. */
 export type RunScope = { above: string | null; upTo: string | null } | { after: number };
 
-/** All that any table has about one run, private values with their salts. */
-export interface StoredRun extends RunParts {
-  events: readonly { event: StoredEvent; values: readonly SealedValue[] }[];
-}
-
 /** Columns of a row, the id of the run first: a row costs half of what it would cost as an object with named members. */
 type Cells = readonly [run_id: string, ...cells: Cell[]];
 
+/** Reads runs; what it prepares and the terms that it learns serve for all that are read with it. */
+export function createRunReader(db: Database): (scope: RunScope) => Generator<StoredRun> {
+  const statements = createStatements(db);
+  const termOf = createTerms(db);
+  const valuesOf = createValueReader(db);
+  return (scope) => storedRuns({ statements, termOf, valuesOf }, scope);
+}
+
+interface Means {
+  statements: Statements;
+  termOf: ReturnType<typeof createTerms>;
+  valuesOf: (seq: number, joined: string) => SealedValue[];
+}
+
 /** Each run, and each that a table names although no event does, ordered by id; memory holds one of them. */
-export function* storedRuns(db: Database, scope: RunScope): Generator<StoredRun> {
+function* storedRuns({ statements, termOf, valuesOf }: Means, scope: RunScope): Generator<StoredRun> {
   const select = (text: (where: string) => string, id: string): Taker => {
     const { where, bounds } = condition(scope, id);
-    return taker(rowsOf(db, text(where), bounds));
+    return taker(rowsOf(statements, text(where), bounds));
   };
   const list = (table: string, columns: string): Taker =>
     select((where) => `SELECT run_id, ${columns} FROM ${table} WHERE ${where} ORDER BY run_id`, 'run_id');
   const events = select(
     (where) =>
-      `SELECT run_id, seq, at, kind, facts, commitments, prev, hash FROM events
+      `SELECT run_id, seq, at, kind, facts, commitments, prev, hash, ${JOINED_VALUES} FROM events e
        WHERE run_id <> '' AND ${where} ORDER BY run_id, seq`,
     'run_id',
   );
-  // Events lead, so that their index gives the order and nothing is sorted. Text costs less than a buffer for each salt.
-  const values = select(
-    (where) =>
-      `SELECT e.run_id, p.seq, p.name, CASE typeof(p.salt) WHEN 'blob' THEN hex(p.salt) END, p.value
-       FROM events e CROSS JOIN event_private p ON p.seq = e.seq
-       WHERE e.run_id <> '' AND ${where} ORDER BY e.run_id, e.seq, p.name`,
-    'e.run_id',
-  );
+  // Numbers are looked for where the record says that it began, which is how questions find them.
   const rows = select(
-    (where) => `SELECT id, record, ${RUN_COLUMNS.join(', ')} FROM runs WHERE ${where} ORDER BY id`,
-    'id',
-  );
-  // Looked for where the record says that it began, which is how questions find it.
-  const narrow = select(
     (where) =>
-      `SELECT r.id, ${NARROW_COLUMNS.map((column) => `c.${column}`).join(', ')} FROM runs r
-       CROSS JOIN narrow_runs c ON c.start = coalesce(r.started_at, r.requested_at) AND c.n = r.n
+      `SELECT r.id, r.record, ${columns('r', RUN_COLUMNS)}, ${columns('c', NARROW_COLUMNS)}, s.value FROM runs r
+       LEFT JOIN narrow_runs c ON c.start = coalesce(r.started_at, r.requested_at) AND c.n = r.n ${WORDS}
        WHERE ${where} ORDER BY r.id`,
     'r.id',
   );
-  const decode = createDecoder(db);
   const people = list('run_people', "role || ' ' || name");
   const aliases = list('run_aliases', 'alias');
   const requests = list('requests', 'at');
@@ -62,17 +60,16 @@ export function* storedRuns(db: Database, scope: RunScope): Generator<StoredRun>
       `SELECT run_id, ${MIRRORED_COLUMNS.join(', ')} FROM mirrored WHERE ${where} ORDER BY run_id, seq, position`,
     'run_id',
   );
-  const streams = [events, values, rows, narrow, people, aliases, requests, mirrored];
+  const streams = [events, rows, people, aliases, requests, mirrored];
   try {
     for (let run_id = lowest(streams); run_id !== null; run_id = lowest(streams)) {
       const row = rows.all(run_id)[0];
-      const numbers = narrow.all(run_id)[0];
       yield {
         run_id,
-        events: withValues(events.all(run_id), values.all(run_id)),
-        row: row ? rowOf(row) : null,
+        events: events.all(run_id).map((cells) => eventOf(cells, valuesOf)),
+        row: row ? row.slice(2, NARROW_FROM) : null,
         record: row?.[1] ?? null,
-        narrow: numbers ? decode(narrowOf(numbers)) : null,
+        narrow: row && row[NARROW_FROM] !== null ? decoded(row.slice(NARROW_FROM), termOf) : null,
         people: people.all(run_id).map(([, entry]) => entry as string),
         aliases: aliases.all(run_id).map(([, entry]) => entry as string),
         requests: requests.all(run_id).map(([, at]) => at as number),
@@ -85,17 +82,35 @@ export function* storedRuns(db: Database, scope: RunScope): Generator<StoredRun>
   }
 }
 
+/** Where the columns of `narrow_runs` begin in a row, behind the id, the record and its columns. */
+const NARROW_FROM = 2 + RUN_COLUMNS.length;
+
+function columns(table: string, names: readonly string[]): string {
+  return names.map((name) => `${table}.${name}`).join(', ');
+}
+
+/** As `splitValues` takes them. What is not of the type it must be is left out, and then the number is wrong. */
+const JOINED_VALUES = `(SELECT count(*) || coalesce(group_concat(
+  CASE typeof(p.name) || typeof(p.salt) || typeof(p.value)
+    WHEN 'textblobtext' THEN char(31) || p.name || char(31) || hex(p.salt) || char(31) || p.value END, ''), '')
+  FROM event_private p WHERE p.seq = e.seq)`;
+
+function createValueReader(db: Database): Means['valuesOf'] {
+  const select = db.prepare(
+    "SELECT name, CASE typeof(salt) WHEN 'blob' THEN hex(salt) END AS salt, value FROM event_private WHERE seq = ? ORDER BY name",
+  );
+  return (seq, joined) => splitValues(joined) ?? (select.all(seq) as SealedValue[]);
+}
+
 /** All at once if they are few, which costs a third less than one by one. */
-function rowsOf(db: Database, statement: string, bounds: readonly Cell[]): Iterator<Cells> {
+function rowsOf(statements: Statements, statement: string, bounds: readonly Cell[]): Iterator<Cells> {
   if (bounds.length > 0) {
-    const few = db
-      .prepare(`${statement} LIMIT ${FEW}`)
+    const few = statements(`${statement} LIMIT ${FEW}`)
       .raw()
       .all(...bounds) as Cells[];
     if (few.length < FEW) return few.values();
   }
-  return db
-    .prepare(statement)
+  return statements(statement)
     .raw()
     .iterate(...bounds) as IterableIterator<Cells>;
 }
@@ -108,18 +123,6 @@ function mirroredOf([, ...cells]: Cells): MirroredRow {
   ) as unknown as MirroredRow;
 }
 
-function narrowOf([, ...cells]: Cells): Row {
-  const row: Row = {};
-  NARROW_COLUMNS.forEach((column, n) => (row[column] = cells[n]!));
-  return row;
-}
-
-function rowOf([, , ...cells]: Cells): Row {
-  const row: Row = {};
-  RUN_COLUMNS.forEach((column, n) => (row[column] = cells[n]!));
-  return row;
-}
-
 function condition(scope: RunScope, id: string): { where: string; bounds: (string | number)[] } {
   if ('after' in scope) {
     const since = 'SELECT run_id FROM events WHERE seq > ? UNION SELECT run_id FROM mirrored WHERE seq > ?';
@@ -130,21 +133,15 @@ function condition(scope: RunScope, id: string): { where: string; bounds: (strin
   return { where: where.join(' AND ') || 'true', bounds: [above, upTo].filter((bound) => bound !== null) };
 }
 
-function withValues(events: readonly Cells[], values: readonly Cells[]): StoredRun['events'] {
-  let next = 0;
-  return events.map((cells) => {
-    const [run_id, seq, at, kind, facts, commitments, prev, hash] = cells as unknown as EventCells;
-    const own: SealedValue[] = [];
-    for (; next < values.length && values[next]![1] === seq; next += 1) {
-      const [, , name, salt, value] = values[next] as unknown as ValueCells;
-      own.push({ name, salt, value });
-    }
-    return { event: { seq, at, kind, run_id, facts, commitments, prev, hash }, values: own };
-  });
+function eventOf(cells: Cells, valuesOf: Means['valuesOf']): StoredRun['events'][number] {
+  const [run_id, seq, at, kind, facts, commitments, prev, hash, joined] = cells as unknown as EventCells;
+  return {
+    event: { seq, at, kind, run_id, facts, commitments, prev, hash },
+    values: valuesOf(seq, joined),
+  };
 }
 
-type EventCells = [run_id: string, seq: number, at: number, kind: string, facts: string, commitments: string, prev: string, hash: string]; // prettier-ignore
-type ValueCells = [run_id: string, seq: number, name: string, salt: string | null, value: string];
+type EventCells = [run_id: string, seq: number, at: number, kind: string, facts: string, commitments: string, prev: string, hash: string, joined: string]; // prettier-ignore
 
 function lowest(streams: readonly Taker[]): string | null {
   let least: string | null = null;

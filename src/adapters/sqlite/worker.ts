@@ -10,7 +10,7 @@ import { createErasure } from './erase.ts';
 import {
   areCountsSound,
   checkOwnEvents,
-  checkPiece,
+  checkPieces,
   divide,
   followLinks,
   isSoundFile,
@@ -80,7 +80,7 @@ function methods(): Record<string, Method> {
         isSoundFile: () => isSoundFile(ledger.db),
         areCountsSound: () => areCountsSound(ledger.db),
         followLinks: (task: Parameters<typeof followLinks>[1]) => followLinks(ledger.db, task),
-        checkPiece: (scope: Parameters<typeof checkPiece>[1]) => checkPiece(ledger.db, scope),
+        checkPieces: (bounds: Parameters<typeof checkPieces>[1]) => checkPieces(ledger.db, bounds),
         watch,
         close,
       },
