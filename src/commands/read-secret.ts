@@ -17,8 +17,9 @@ export function requireTerminal(what: string): void {
 export async function readSecret(question: string): Promise<string> {
   requireTerminal('this');
   const { stdin, stderr } = process;
-  stderr.write(question);
+  // First of all, so that not even the quickest hand is shown what it types.
   stdin.setRawMode(true);
+  stderr.write(question);
   let typed = '';
   try {
     for await (const chunk of stdin.setEncoding('utf8') as AsyncIterable<string>) {

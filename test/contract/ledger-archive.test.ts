@@ -104,7 +104,8 @@ function archiveContract(open: () => Promise<Records>): void {
       expect(JSON.stringify(whole.event.facts)).not.toMatch(/Ada|deploy|host-1|a{64}/);
       const isErased = async (name: string) => ['Ada', 'ada'].includes(name);
       const partly = await importEvent(line, { ports: { isErased }, elsewhere, at: 1 });
-      expect(JSON.stringify(partly.event)).not.toMatch(/ada/i);
+      // As a word: an id may have these letters too.
+      expect(JSON.stringify(partly.event)).not.toMatch(/\bada\b/i);
       // Who asked for the run loses all that tells of them, the digest of what it printed is nobody's.
       expect(Object.keys(partly.event.private)).toEqual(['approval', 'log.sha256']);
       expect(partly.erased).toBe(id === runs[0] ? 5 : 7);
