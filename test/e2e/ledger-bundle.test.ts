@@ -99,7 +99,9 @@ function story(open: (name: string) => Promise<World>): void {
     const folder = join(theirs.home, 'nobody');
     expect(run(theirs, ['export', `--out=${folder}`, '--without-people']).status).toBe(0);
     for (const name of ['runs.jsonl', 'runs.csv', 'summary.md', 'bundle.json']) {
-      expect(readFileSync(join(folder, name), 'utf8')).not.toMatch(/\bAda\b|\bBob\b|HYPERLINK|host-1|test-client/);
+      expect(readFileSync(join(folder, name), 'utf8')).not.toMatch(
+        /\bAda\b|\bBob\b|HYPERLINK|host-1|test-client/,
+      );
     }
     expect(manifestOf(folder).counts).toMatchObject({ private_values: 0 });
     expect(run(theirs, ['verify-bundle', folder]).status).toBe(0);
