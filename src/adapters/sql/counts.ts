@@ -49,17 +49,27 @@ export interface Part {
   slots: readonly Piece[];
 }
 
+interface Parting {
+  by: readonly CubeColumn[];
+  slices: readonly Piece[];
+  /**
+   * A slot that was not counted to its end answers for a slice that goes on beyond that: nothing later is in it. Where
+   * its runs lie within it is then not known to the slot.
+   */
+  unended?: boolean;
+}
+
 /** Which cubes answer for which slots, and the rest; the longest slots that fit into a slice come first. */
 export function* partsOf(
   where: Where,
-  { by, slices }: { by: readonly CubeColumn[]; slices: readonly Piece[] },
+  { by, slices, unended = false }: Parting,
 ): Steps<{ parts: Part[]; rest: readonly Piece[] }> {
   const cubes = where.clauses.length > 0 ? [] : cubesFor([...by, ...where.columns.keys()]);
   const parts: Part[] = [];
   const counted = cubes.length > 0 ? yield* countedUntil() : 0;
   let rest = slices;
   for (const cube of cubes) {
-    const { whole, rest: left } = cut(rest, cube, counted);
+    const { whole, rest: left } = cut(rest, cube, { counted, unended });
     if (whole.length > 0) parts.push({ cube, slots: whole });
     rest = left;
   }
@@ -75,25 +85,26 @@ export function* countedUntil(): Steps<number> {
 export function cut(
   slices: readonly Piece[],
   { slot_ms }: Cube,
-  until: number,
+  { counted, unended }: { counted: number; unended: boolean },
 ): { whole: Piece[]; rest: Piece[] } {
   const whole: Piece[] = [];
   const rest: Piece[] = [];
   for (const piece of slices) {
+    const isUnended = unended && piece.until >= counted;
     const first = Math.ceil(Math.max(piece.since, 0) / slot_ms);
-    const end = Math.floor(Math.min(piece.until, until) / slot_ms);
+    const end = isUnended ? Math.ceil(counted / slot_ms) : Math.floor(Math.min(piece.until, counted) / slot_ms);
     if (first >= end) {
       rest.push(piece);
       continue;
     }
     whole.push({ slice: piece.slice, since: first, until: end });
     const before = { ...piece, until: first * slot_ms };
-    const after = { ...piece, since: end * slot_ms };
+    const after = { ...piece, since: isUnended ? counted : end * slot_ms };
     // In their order, which the search for the slice of a slot counts on.
     rest.push(...[before, after].filter((one) => one.since < one.until));
   }
   return { whole, rest };
-}
+} // prettier-ignore
 
 export function spanOf({ since, until }: TimeSpan): Piece {
   return { slice: 0, since: since ?? BEGIN, until: until ?? END };
@@ -120,9 +131,9 @@ export function* fromCube(
   if (states) conditions.push(`k.state IN (${list(states)})`);
   // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
   for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
-  const few = slots.length <= MOST_RANGES;
+  const apart = areLookedUp(cube, { slots, columns });
   // Slots stand behind the columns in the index, so that for a part of time each value of a column is looked for.
-  if (few) conditions.push(...(yield* everyValue(cube, columns)).map(([column, values]) => `${at(column)} IN (${values})`));
+  if (apart) conditions.push(...(yield* everyValue(cube, columns)).map(([column, values]) => `${at(column)} IN (${values})`));
   const selected = (slice: string, since: number, until: number): string => {
     const keys = [...by.map((column, n) => `${at(column)} AS g${n}`), `${slice} AS slice`, ...(state ? ['k.state AS state'] : [])];
     return `SELECT ${keys.join(', ')}, CAST(sum(k.runs) AS bigint) AS runs, min(k.slot) AS low, max(k.slot) AS high
@@ -130,7 +141,7 @@ export function* fromCube(
       GROUP BY ${keys.map((_, n) => n + 1).join(', ')}`;
   };
   // One after the other: PostgreSQL would not join a few ranges with many counts by the index.
-  const texts = few
+  const texts = apart
     ? slots.map(({ slice, since, until }) => selected(list([slice]), since, until))
     : [selected(sliceOf(slots), slots[0]!.since, slots.at(-1)!.until)];
   const all = yield* ask<Row>(`${texts.join(' UNION ALL ')}${most === undefined ? '' : ` LIMIT ${most}`}`);
@@ -144,8 +155,18 @@ export function* fromCube(
   }));
 } // prettier-ignore
 
-/** More ranges of slots than this are not looked up one by one. */
-const MOST_RANGES = 100;
+/** More ranges of slots than this are not looked up one by one; more than a few not where they are most of the time. */
+const [MOST_RANGES, FEW_RANGES] = [100, 4];
+
+/** False: one reading of all slots from the first to the last is less work than a look for each range. */
+function areLookedUp(cube: Cube, { slots, columns }: { slots: readonly Piece[]; columns: Where['columns'] }): boolean {
+  if (slots.length <= 1) return true;
+  if (slots.length > MOST_RANGES) return false;
+  // With values that nobody lists, each look would read all slots.
+  if (cube.columns.length > 2 && cube.columns.some((column) => !columns.has(column as TermColumn))) return false;
+  const covered = slots.reduce((sum, { since, until }) => sum + until - since, 0);
+  return slots.length <= FEW_RANGES || 2 * covered < slots.at(-1)!.until - slots[0]!.since;
+} // prettier-ignore
 
 /** All values of those columns of a cube that are not asked for, as long as there are few. */
 function* everyValue(cube: Cube, asked: Where['columns']): Steps<[CubeColumn, string][]> {

@@ -15,12 +15,16 @@ export const MOST_EXACT = 200_000;
 export function* durationsOf(groups: readonly Gathered[], grouping: Grouping): Steps<boolean> {
   const runs = groups.reduce((sum, group) => sum + group.runs, 0);
   if (runs === 0) return false;
-  const own = { ...grouping, where: narrowed(groups, grouping), slices: slicesOf(groups, grouping) };
+  const wanted = new Set(groups.flatMap(({ rows }) => rows.map(({ slice }) => slice)));
+  const slices = grouping.slices.filter(({ slice }) => wanted.has(slice));
+  const extent = extentOf(groups);
+  const whole = { ...grouping, where: narrowed(groups, grouping), slices };
+  const own = { ...whole, slices: extent(slices) };
   const sizes = createSizes(groups, grouping);
   const units = runs <= MOST_EXACT ? yield* fewUnits(runs, own) : null;
   if (units) yield* fromUnits(units, own, sizes);
   else if (runs <= MOST_EXACT) yield* fromRuns(own, 'duration_ms', sizes);
-  else yield* fromCounts(own, sizes);
+  else yield* fromCounts(whole, { extent, sizes });
   sizes.tell(runs <= MOST_EXACT ? (ms) => ms : middleOf);
   return runs > MOST_EXACT;
 }
@@ -35,35 +39,36 @@ function narrowed(groups: readonly Gathered[], { where, query }: Grouping): Wher
   return { ...where, columns };
 }
 
-/** Nothing began outside of the groups' first and last. */
-function slicesOf(groups: readonly Gathered[], { slices }: Grouping): Piece[] {
-  const wanted = new Set(groups.flatMap(({ rows }) => rows.map(({ slice }) => slice)));
-  const [first, last] = [
-    Math.min(...groups.map((group) => group.first)),
-    Math.max(...groups.map((group) => group.last)),
-  ];
-  return slices
-    .filter(({ slice }) => wanted.has(slice))
-    .map(({ slice, since, until }) => ({
-      slice,
-      since: Math.max(since, first),
-      until: Math.min(until, last + 1),
-    }))
-    .filter(({ since, until }) => since < until);
+/** What is left of pieces of time, because nothing began outside of the groups' first and last. */
+function extentOf(groups: readonly Gathered[]): (pieces: readonly Piece[]) => Piece[] {
+  const first = Math.min(...groups.map((group) => group.first));
+  const end = Math.max(...groups.map((group) => group.last)) + 1;
+  return (pieces) =>
+    pieces
+      .map(({ slice, since, until }) => ({
+        slice,
+        since: Math.max(since, first),
+        until: Math.min(until, end),
+      }))
+      .filter(({ since, until }) => since < until);
 }
 
-function* fromCounts(grouping: Grouping, sizes: Sizes): Steps<void> {
+/** The less of time is left out at its ends, the longer slots answer. */
+function* fromCounts(
+  grouping: Grouping,
+  { extent, sizes }: { extent: ReturnType<typeof extentOf>; sizes: Sizes },
+): Steps<void> {
   const { where, slices } = grouping;
   const { by, state } = placesOf(grouping);
   const columns = [...by, 'bucket' as const];
-  const { parts, rest } = yield* partsOf(where, { by: columns, slices });
+  const { parts, rest } = yield* partsOf(where, { by: columns, slices, unended: true });
   for (const part of parts) {
     for (const row of yield* fromCube(where, { ...part, by: columns, state })) {
       const bucket = row.key.at(-1)!;
       if (bucket > 0) sizes.add({ ...row, key: row.key.slice(0, -1) }, bucket, row.runs);
     }
   }
-  yield* fromRuns({ ...grouping, slices: rest }, 'bucket', sizes);
+  yield* fromRuns({ ...grouping, slices: extent(rest) }, 'bucket', sizes);
 }
 
 /**
