@@ -1,7 +1,7 @@
 import type { TimeSpan } from '../../history/search.ts';
 import { COUNTED_UNTIL, CUBES, cubesFor, KEYS, type Cube, type CubeColumn } from './cubes.ts';
 import type { TermColumn } from './narrow.ts';
-import { ask, list, type Steps, type Value } from './steps.ts';
+import { ask, list, type Steps } from './steps.ts';
 import { conditionsOf, type Where } from './where.ts';
 
 /** A part of time, half-open, and the number of the slice that it belongs to. */
@@ -155,7 +155,7 @@ export function* fromCube(
   }));
 } // prettier-ignore
 
-/** More ranges of slots than this are not looked up one by one; more than a few not where they are most of the time. */
+/** More ranges than this are no part of one statement; more than a few are not looked up where they are most of the time. */
 const [MOST_RANGES, FEW_RANGES] = [100, 4];
 
 /** False: one reading of all slots from the first to the last is less work than a look for each range. */
@@ -200,25 +200,6 @@ function sliceOf(slots: readonly Piece[]): string {
   return `CASE WHEN k.slot < ${after[0]!.since} THEN ${sliceOf(before)} ELSE ${sliceOf(after)} END`;
 }
 
-/** The runs of some pieces of time: what stands before SELECT, behind FROM, and behind WHERE. */
-export function conditionsWithin(
-  where: Where,
-  pieces: readonly Piece[],
-): { from: { before: string; source: string; slice: string }; text: string; values: Value[] } {
-  const { text, values } = conditionsOf(where);
-  const [one] = pieces;
-  if (pieces.length === 1 && one) {
-    const from = { before: '', source: 'narrow_runs c', slice: list([one.slice]) };
-    return { from, text: `c.start >= ${list([one.since])} AND c.start < ${list([one.until])}${text}`, values };
-  }
-  const from = {
-    before: `WITH pieces (slice, since, until) AS (VALUES ${pieces.map(pieceText).join(', ')})`,
-    source: 'pieces p CROSS JOIN narrow_runs c',
-    slice: 'p.slice',
-  };
-  return { from, text: `c.start >= p.since AND c.start < p.until${text}`, values };
-} // prettier-ignore
-
 export function pieceText({ slice, since, until }: Piece): string {
   return `(${list([slice])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
 }
@@ -227,16 +208,22 @@ function* fromRuns(
   where: Where,
   { by, pieces }: { by: readonly CubeColumn[]; pieces: readonly Piece[] },
 ): Steps<CountRow[]> {
-  const { from, text, values } = conditionsWithin(where, pieces);
+  const { text, values } = conditionsOf(where);
   const keys = by.map((column) => `c.${column}`);
-  const grouped = [...keys, ...(pieces.length === 1 ? [] : ['p.slice']), 'c.state'];
-  const rows = yield* ask<Row>(
-    `${from.before} SELECT ${keys.map((key, n) => `${key} AS g${n}, `).join('')}${from.slice} AS slice, c.state AS state,
-       count(*) AS runs, min(c.start) AS low, max(c.start) AS high
-     FROM ${from.source} WHERE ${text} GROUP BY ${grouped.join(', ')} LIMIT ${MOST_ROWS + 1}`,
-    values,
-  );
-  return rows.map((row) => ({ ...rowOf(row, by.length), low: row['low']!, high: row['high']!, slot_ms: 0 }));
+  const columns = keys.map((key, n) => `${key} AS g${n}, `).join('');
+  const found: Row[][] = [];
+  for (let from = 0; from < pieces.length; from += MOST_RANGES) {
+    const some = pieces.slice(from, from + MOST_RANGES);
+    // Each with its own bounds in the text: of a joined list PostgreSQL knows no bounds, and would read all runs.
+    const texts = some.map(
+      ({ slice, since, until }) => `SELECT ${columns}${list([slice])} AS slice, c.state AS state, count(*) AS runs,
+         min(c.start) AS low, max(c.start) AS high FROM narrow_runs c
+       WHERE c.start >= ${list([since])} AND c.start < ${list([until])}${text} GROUP BY ${[...keys, 'c.state'].join(', ')}`,
+    );
+    const bound = some.flatMap(() => values);
+    found.push(yield* ask<Row>(`${texts.join(' UNION ALL ')} LIMIT ${MOST_ROWS + 1}`, bound));
+  }
+  return found.flat().map((row) => ({ ...rowOf(row, by.length), low: row['low']!, high: row['high']!, slot_ms: 0 }));
 } // prettier-ignore
 
 function rowOf(row: Row, columns: number): Pick<CountRow, 'key' | 'slice' | 'state' | 'runs'> {
