@@ -4,19 +4,11 @@ import type { Decision } from '../actions/policy.ts';
 import { AppError } from '../shared/errors.ts';
 import type { ActionRun } from './action-run.ts';
 import type { Drift } from './drift.ts';
-import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts';
+import { admit } from './admit.ts';
+import { askApproval } from './ask-approval.ts';
 import { remoteIntentOf } from './intent.ts';
 import { circumstancesOf, type PreparePorts } from './prepare.ts';
-import {
-  earlierStart,
-  refuseDenied,
-  refuseWithoutReason,
-  refuseUnlessSame,
-  samenessOf,
-  settled,
-  storeIntent,
-  told,
-} from './request.ts';
+import { earlierStart, samenessOf, settled, storeIntent, told } from './request.ts';
 import type { Start, StartPorts, StartRequest } from './start.ts';
 
 // What a Polycrate API executes itself: it is asked to, and followed to its end. For runs whose workspace is not here.
@@ -95,11 +87,7 @@ export async function startRemote(
   });
   const earlier = await earlierStart(ports, request, sameness);
   if (earlier) return { ...earlier, drift };
-  refuseUnlessSame(plan.digest, plan_digest);
-  refuseDenied(decision);
-  refuseWithoutReason(decision, reason);
-  const terms = awaitedTerms(decision, request);
-  if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });
+  const terms = await admit(ports, request, { digest: plan.digest, decision });
   const byClient = decision.decision === 'approve' && !terms;
   if (byClient && request.consent?.plan_digest !== plan.digest) {
     return { outcome: 'approval_needed', plan, decision, drift };

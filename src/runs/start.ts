@@ -8,24 +8,15 @@ import type { Redaction } from '../shared/redact/redaction.ts';
 import type { Principal, Role } from '../access/identity.ts';
 import type { ActionRun, RunTrigger } from './action-run.ts';
 import { storeEnd } from './finish.ts';
-import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts';
+import { admit } from './admit.ts';
+import { askApproval } from './ask-approval.ts';
 import type { ApprovalWatch } from './conduct-approvals.ts';
 import type { Drift } from './drift.ts';
 import { intentOf, isAlone } from './intent.ts';
-import { refuseUndecided, type Outage } from './outage.ts';
+import type { Outage } from './outage.ts';
 import { copyFolder } from './private-copy.ts';
 import { packetOf, prepare, redactionsOf, type PreparePorts, type Target } from './prepare.ts';
-import {
-  earlierStart,
-  refuseDenied,
-  refuseWithoutReason,
-  refuseUnlessSame,
-  reportedTo,
-  samenessOf,
-  settled,
-  storeIntent,
-  told,
-} from './request.ts';
+import { earlierStart, reportedTo, samenessOf, settled, storeIntent, told } from './request.ts';
 import type { Requesters } from './requesters.ts';
 import type { LeaseGuard } from './run-ledger.ts';
 import type { Detacher, SupervisionPorts } from './supervision.ts';
@@ -107,12 +98,7 @@ export async function startRun(ports: StartPorts, asked: StartRequest): Promise<
   });
   const earlier = await earlierStart(ports, request, sameness);
   if (earlier) return earlier;
-  refuseUnlessSame(plan.digest, request.plan_digest);
-  refuseDenied(decision);
-  await refuseUndecided(ports.outage, decision);
-  refuseWithoutReason(decision, request.reason);
-  const terms = awaitedTerms(decision, request);
-  if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });
+  const terms = await admit(ports, request, { digest: plan.digest, decision });
   if (engine) throw engine;
   // Whatever a client says of its user: where that is not enough it is not even asked.
   const byClient = decision.decision === 'approve' && !terms;

@@ -9,20 +9,11 @@ import type { Asker } from '../actions/policy-rules.ts';
 import { AppError } from '../shared/errors.ts';
 import { findWorkflow, findWorkspace } from '../workspaces/find.ts';
 import { addressOf } from '../workspaces/workspace.ts';
-import { askApproval, awaitedTerms, refuseUnapprovable } from './ask-approval.ts';
+import { admit } from './admit.ts';
+import { askApproval } from './ask-approval.ts';
 import { workflowIntentOf } from './intent.ts';
-import { refuseUndecided } from './outage.ts';
 import { prepare, type PreparePorts } from './prepare.ts';
-import {
-  earlierStart,
-  refuseDenied,
-  refuseWithoutReason,
-  refuseUnlessSame,
-  samenessOf,
-  settled,
-  storeIntent,
-  told,
-} from './request.ts';
+import { earlierStart, samenessOf, settled, storeIntent, told } from './request.ts';
 import type { Start, StartPorts, StartRequest } from './start.ts';
 
 export interface WorkflowTarget {
@@ -87,12 +78,8 @@ export async function startWorkflow(ports: StartPorts, asked: WorkflowRequest): 
   });
   const earlier = await earlierStart(ports, request, sameness);
   if (earlier) return earlier;
-  refuseUnlessSame(plan.digest, plan_digest);
-  refuseDenied(decision);
-  for (const one of [decision, ...plan.steps.map((step) => step.decision)]) await refuseUndecided(ports.outage, one);
-  refuseWithoutReason(decision, request.reason);
-  const terms = awaitedTerms(decision, request);
-  if (terms) await refuseUnapprovable(ports, decision, { terms, caller: request.caller });
+  const steps = plan.steps.map((step) => step.decision);
+  const terms = await admit(ports, request, { digest: plan.digest, decision, steps });
   if (engine) throw engine;
   const byClient = decision.decision === 'approve' && !terms;
   if (byClient && request.consent?.plan_digest !== plan.digest) {

@@ -13,17 +13,18 @@ const HOLDS: Record<SeenStanding['source'], string> = {
 /** What an answer from history has to know of the journal. */
 export type JournalGap = Pick<JournalStanding, 'away_since' | 'runs'>;
 
-/** As of now; null: there is no journal. */
-export async function journalGap({ outage }: Pick<Services, 'outage'>): Promise<JournalGap | null> {
-  return (await outage?.standing()) ?? null;
+/** Since when the ledger is away, for `journalGap`: asked before the answer is looked up. */
+export async function awaySince({ outage }: Pick<Services, 'outage'>): Promise<number | null> {
+  return (await outage?.away()) ?? null;
 }
 
-/** The same after the answer was looked up: if the ledger was away at either moment, the answer may be of the journal. */
-export async function gapSince(
-  services: Pick<Services, 'outage'>,
-  before: JournalGap | null,
+/** If the ledger was away before the answer was looked up, or is now, the answer may be of the journal. Null: there is none. */
+export async function journalGap(
+  { outage }: Pick<Services, 'outage'>,
+  before: number | null,
 ): Promise<JournalGap | null> {
-  return before && before.away_since !== null ? before : await journalGap(services);
+  if (before !== null) return { away_since: before, runs: 0 };
+  return (await outage?.standing()) ?? null;
 }
 
 /** What a history answer rests on, per source and endpoint: how far, how fresh (epoch ms), what is missing. */

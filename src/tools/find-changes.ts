@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Change } from '../history/changes.ts';
 import { resolveInstant } from '../history/interval.ts';
 import { AppError } from '../shared/errors.ts';
-import { coverage, evidenceOf, gapSince, journalGap } from './coverage.ts';
+import { awaySince, coverage, evidenceOf, journalGap } from './coverage.ts';
 import { decodeCursor, encodeCursor, skipOf } from './cursor.ts';
 import { millisecondsOf } from './duration.ts';
 import * as field from './fields.ts';
@@ -56,7 +56,7 @@ export const findChanges = defineTool({
     if (back + on > MOST_MS) throw tooMuchToLookAt();
     // The instant itself belongs to what is looked at.
     const [since, until] = [moment.at - back, moment.at + Math.max(on, 1)];
-    const gap = await journalGap(services);
+    const away = await awaySince(services);
     await services.foreign.refresh();
     const { filters } = await resolveFilters(services, { ...names, timezone: moment.timezone });
     const { environment, organization, workspace, block, host } = filters;
@@ -79,7 +79,7 @@ export const findChanges = defineTool({
       interval: { since: new Date(since).toISOString(), until: new Date(until).toISOString(), time_field: 'overlaps' },
       filters: { ...near, environment },
       excluded: found.excluded,
-      coverage: coverage(found, standings, await gapSince(services, gap)),
+      coverage: coverage(found, standings, await journalGap(services, away)),
       evidence: evidenceOf(found.changes.slice(0, shown).map(({ run }) => run)),
     };
   },

@@ -64,17 +64,9 @@ async function statusWithRunners(services: Services, alone: boolean): Promise<St
     services.runners!.known(services.scope),
   ]);
   const engine = { available: false, endpoint: null, version: null, tried: [], problem: null };
-  const journal = null;
-  const status = statusOf(services, {
-    ledger,
-    workspaces,
-    engine,
-    reports,
-    standings,
-    policy,
-    journal,
-    alone,
-  });
+  const looked = { ledger, workspaces, engine, reports, standings, policy, alone };
+  // Only who executes keeps one.
+  const status = statusOf(services, { ...looked, journal: null });
   const now = services.clock.now();
   return {
     ...status,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { matchedOf } from '../history/matched.ts';
 import type { RunOrder, RunPage } from '../history/search.ts';
 import type { ActionRun } from '../runs/action-run.ts';
-import { coverage, evidenceOf, gapSince, journalGap } from './coverage.ts';
+import { awaySince, coverage, evidenceOf, journalGap } from './coverage.ts';
 import { decodeCursor, encodeCursor, foreignCursor } from './cursor.ts';
 import * as field from './fields.ts';
 import { leanRuns, rowsThatFit } from './present-run.ts';
@@ -39,7 +39,7 @@ export const searchActionRuns = defineTool({
     // The question as it was asked, without the resolved instants: a duration like 7d moves between two pages.
     const question = ['search_action_runs', given, order, include_excluded, services.scope];
     const after = positionOf(decodeCursor(question, cursor));
-    const gap = await journalGap(services);
+    const away = await awaySince(services);
     await services.foreign.refresh();
     const { filters, applied, interval } = await resolveFilters(services, given);
     // Asked at once: both go to the same thread.
@@ -63,7 +63,7 @@ export const searchActionRuns = defineTool({
       filters: { ...applied, order },
       ...(Object.keys(matched).length > 0 && { matched }),
       excluded: found.excluded,
-      coverage: coverage(found, standings, await gapSince(services, gap)),
+      coverage: coverage(found, standings, await journalGap(services, away)),
       evidence: evidenceOf(shown),
     };
   },

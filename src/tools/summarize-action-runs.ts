@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { summarize } from '../history/summarize.ts';
 import { GROUP_KEYS, type GroupKey, type RunGroup } from '../history/summary.ts';
-import { coverage, gapSince, journalGap } from './coverage.ts';
+import { awaySince, coverage, journalGap } from './coverage.ts';
 import { decodeCursor, encodeCursor, skipOf } from './cursor.ts';
 import * as field from './fields.ts';
 import { iso, rowsThatFit } from './present-run.ts';
@@ -64,7 +64,7 @@ export const summarizeActionRuns = defineTool({
     const groups = [...new Set(group_by)];
     const question = ['summarize_action_runs', given, groups, order, services.scope];
     const skip = skipOf(decodeCursor(question, cursor));
-    const gap = await journalGap(services);
+    const away = await awaySince(services);
     await services.foreign.refresh();
     const { filters, applied, interval } = await resolveFilters(services, given);
     const request = { filters, group_by: groups, timezone: interval.timezone, order, skip, limit };
@@ -85,7 +85,7 @@ export const summarizeActionRuns = defineTool({
       interval: { ...interval },
       filters: applied,
       excluded: found.excluded,
-      coverage: coverage(found, standings, await gapSince(services, gap)),
+      coverage: coverage(found, standings, await journalGap(services, away)),
     };
   },
 }); // prettier-ignore

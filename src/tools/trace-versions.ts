@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CurrentVersion, TracedVersion } from '../history/versions.ts';
-import { coverage, gapSince, journalGap } from './coverage.ts';
+import { awaySince, coverage, journalGap } from './coverage.ts';
 import { decodeCursor, encodeCursor, skipOf } from './cursor.ts';
 import * as field from './fields.ts';
 import { briefRun, versionOf } from './present-change.ts';
@@ -43,7 +43,7 @@ export const traceVersions = defineTool({
     const { limit, cursor, ...given } = inFull(checked, input);
     const question = ['trace_versions', given, services.scope];
     const skip = skipOf(decodeCursor(question, cursor));
-    const gap = await journalGap(services);
+    const away = await awaySince(services);
     await services.foreign.refresh();
     const { filters, applied, interval } = await resolveFilters(services, given);
     const { span, ...rest } = filters;
@@ -69,7 +69,7 @@ export const traceVersions = defineTool({
       filters: named,
       ...(given.block_version !== undefined && { matched: matchedBy(found.timeline, given.block_version) }),
       records_begin: beginning && iso(beginning.oldest),
-      coverage: coverage(found, standings, await gapSince(services, gap)),
+      coverage: coverage(found, standings, await journalGap(services, away)),
     };
   },
 }); // prettier-ignore

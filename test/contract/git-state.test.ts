@@ -29,6 +29,17 @@ beforeEach(async () => {
 });
 afterAll(() => Promise.all(folders.map(({ remove }) => remove())));
 
+/** `lib` in it is another repository. */
+async function withSubmodule(): Promise<void> {
+  const library = join(folder, 'library');
+  await mkdir(library);
+  await writeFile(join(library, 'lib.txt'), 'lib\n');
+  committed(library);
+  git(work, 'init', '--quiet');
+  git(work, 'submodule', '--quiet', 'add', library, 'lib');
+  commitAll(work);
+}
+
 describe('the state of a repository', () => {
   it('is null where there is none', async () => {
     expect(await create().state(work)).toBeNull();
@@ -104,13 +115,7 @@ describe('the state of a repository', () => {
   });
 
   it('of submodules: another commit, or changes in one', async () => {
-    const library = join(folder, 'library');
-    await mkdir(library);
-    await writeFile(join(library, 'lib.txt'), 'lib\n');
-    committed(library);
-    git(work, 'init', '--quiet');
-    git(work, 'submodule', '--quiet', 'add', library, 'lib');
-    commitAll(work);
+    await withSubmodule();
     expect(await create().state(work)).toMatchObject({ dirty: false });
     await writeFile(join(work, 'lib', 'lib.txt'), 'changed\n');
     expect(await create().state(work)).toMatchObject({ dirty: true });
@@ -199,13 +204,7 @@ describe('a repository whose configuration names programs', () => {
   });
 
   it('executes none of a submodule either', async () => {
-    const library = join(folder, 'library');
-    await mkdir(library);
-    await writeFile(join(library, 'lib.txt'), 'lib\n');
-    committed(library);
-    git(work, 'init', '--quiet');
-    git(work, 'submodule', '--quiet', 'add', library, 'lib');
-    commitAll(work);
+    await withSubmodule();
     git(join(work, 'lib'), 'config', 'core.fsmonitor', `echo inner >> ${marks}; false`);
     await utimes(join(work, 'lib', 'lib.txt'), new Date(), new Date(0));
     expect(await create().state(work)).toMatchObject({ dirty: false });

@@ -1,31 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { ForeignRun, StoredRow } from '../../src/ledger/mirror.ts';
 import type { Records } from '../../src/history/records.ts';
 import { rollupDigest } from '../../src/ledger/rollup.ts';
 import { intentFor, storeRun } from '../support/fill-ledger.ts';
 import { foreignRun, NOON, page } from '../support/foreign.ts';
+import type { LedgerKind } from './run-ledger.contract.ts';
+import { usePlace } from './use-place.ts';
 
-export interface MirrorKind {
-  name: string;
-  place(): Promise<{ at: string; remove(): Promise<void> }>;
-  connect(at: string): Records;
-}
+export type MirrorKind = Pick<LedgerKind, 'name' | 'place' | 'connect'>;
 
 const WHOLE = { from: null, known: [] };
 
 /** What every store of mirrored runs promises, whatever it is made of. */
 export function mirrorContract(kind: MirrorKind): void {
   describe(`mirrored runs on ${kind.name}`, () => {
-    let place: Awaited<ReturnType<MirrorKind['place']>>;
+    const place = usePlace(kind);
     let records: Records;
-    beforeEach(async () => {
-      place = await kind.place();
-      records = kind.connect(place.at);
-    });
-    afterEach(async () => {
-      await records.close();
-      await place.remove();
+    beforeEach(() => {
+      records = place.connect();
     });
 
     const search = async (filters = {}) => {
@@ -254,7 +247,7 @@ export function mirrorContract(kind: MirrorKind): void {
     });
 
     it('two writers at once store a row once', async () => {
-      const other = kind.connect(place.at);
+      const other = kind.connect(place.at());
       try {
         const rows = Array.from({ length: 20 }, (_, n) => foreignRun(randomUUID(), { started_at: NOON + n * 60_000 }));
         const pages = await Promise.all([records, other, records, other].map(({ mirror }) => mirror.storePage(page(rows))));

@@ -1,14 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { CallFilters, CallPage } from '../../src/history/trail.ts';
 import type { Records } from '../../src/history/records.ts';
 import { callsEvent, type Call, type CallsEvent } from '../../src/runs/trail-event.ts';
 import { intentFor, mintId } from '../support/fill-ledger.ts';
+import type { LedgerKind } from './run-ledger.contract.ts';
+import { usePlace } from './use-place.ts';
 
-export interface TrailKind {
-  name: string;
-  place(): Promise<{ at: string; remove(): Promise<void> }>;
-  connect(at: string): Records;
-}
+export type TrailKind = Pick<LedgerKind, 'name' | 'place' | 'connect'>;
 
 const NOW = Date.UTC(2026, 8, 1);
 const WHOLE = { from: null, known: [] };
@@ -36,15 +34,10 @@ function batchOf(...calls: Partial<Call>[]): CallsEvent {
 /** What every store of the trail promises, whatever it is made of. */
 export function trailContract(kind: TrailKind): void {
   describe(`the trail on ${kind.name}`, () => {
-    let place: Awaited<ReturnType<TrailKind['place']>>;
+    const place = usePlace(kind);
     let records: Records;
-    beforeEach(async () => {
-      place = await kind.place();
-      records = kind.connect(place.at);
-    });
-    afterEach(async () => {
-      await records.close();
-      await place.remove();
+    beforeEach(() => {
+      records = place.connect();
     });
 
     const search = (filters: Partial<CallFilters> = {}, more = {}): Promise<CallPage> =>
@@ -60,7 +53,7 @@ export function trailContract(kind: TrailKind): void {
     it('answers what was appended, also to another connection, and is in order', async () => {
       const run_id = mintId();
       await records.trail.append(batchOf({ tool: 'run_action', outcome: 'refused', code: 'already_active', run_id }));
-      const other = kind.connect(place.at);
+      const other = kind.connect(place.at());
       const { calls, total, next } = await other.trail.search({ filters: { span: { since: null, until: null } }, limit: 1, after: null });
       expect({ total, next }).toEqual({ total: 1, next: null });
       expect(calls).toEqual([
@@ -164,7 +157,7 @@ export function trailContract(kind: TrailKind): void {
     });
 
     it('takes batches from many connections at once', async () => {
-      const others = Array.from({ length: 4 }, () => kind.connect(place.at));
+      const others = Array.from({ length: 4 }, () => kind.connect(place.at()));
       await Promise.all(
         others.flatMap(({ trail }) => [trail.append(batchOf({}, {})), trail.append(batchOf({}))]),
       );

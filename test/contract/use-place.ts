@@ -3,7 +3,7 @@ import type { Records } from '../../src/history/records.ts';
 import type { LedgerKind } from './run-ledger.contract.ts';
 
 /** An empty ledger for each test of a suite, and connections to it, which end with the test. */
-export function usePlace(kind: LedgerKind): { connect(): Records; at(): string } {
+export function usePlace(kind: Pick<LedgerKind, 'place' | 'connect'>): { connect(): Records; at(): string } {
   let place: Awaited<ReturnType<LedgerKind['place']>>;
   let open: Records[];
   beforeEach(async () => {

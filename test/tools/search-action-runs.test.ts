@@ -1,43 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fillLedger, type Past } from '../support/fill-ledger.ts';
+import { describe, expect, it } from 'vitest';
+import type { Past } from '../support/fill-ledger.ts';
+import { useSearchServer } from '../support/search-server.ts';
 import { COUNTED, OTHERS } from '../support/search-story.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
-import { localSettings, script, writeWorkspace } from '../support/workspaces.ts';
-import type { ActionRun } from '../../src/runs/action-run.ts';
 
 /** Everything that history counts: what was launched, and no workflow parents. */
 const RUNS = [...COUNTED, ...OTHERS.filter(({ kind, launched, status }) => !kind && launched !== false && status !== 'pending')]; // prettier-ignore
 
-let home: Awaited<ReturnType<typeof tempFolder>>;
-let root: Awaited<ReturnType<typeof tempFolder>>;
-let server: Connection;
-let stored: ActionRun[];
-
-beforeAll(async () => {
-  [home, root] = await Promise.all([tempFolder('home'), tempFolder('root')]);
-  await writeWorkspace(root.path, {
-    name: 'quiet',
-    organization: 'initech',
-    blocks: { silent: { version: '3.3.3', actions: [script('never-ran', 'true')] } },
-  });
-  stored = await fillLedger(home.path, [...OTHERS, ...COUNTED]);
-  server = await connect({ home: home.path, env: localSettings(root.path) });
-});
-afterAll(async () => {
-  await server.close();
-  await Promise.all([home.remove(), root.remove()]);
-});
-
-const search = async (args: Record<string, unknown> = {}): Promise<any> => {
-  const { isError, error, data } = await server.call('search_action_runs', args);
-  if (isError) throw new Error(JSON.stringify(error));
-  return data;
-};
-const refused = async (args: Record<string, unknown>): Promise<any> => {
-  const { isError, error } = await server.call('search_action_runs', args);
-  expect(isError, JSON.stringify(args)).toBe(true);
-  return error;
-};
+const { search, refused, server, stored } = useSearchServer();
 const count = (test: (past: Past) => boolean): number => RUNS.filter(test).length;
 
 describe('filters', () => {
@@ -104,7 +73,7 @@ describe('filters', () => {
     const { runs } = await search({ text: 'Outage' });
     expect(runs).toEqual([
       {
-        id: stored[OTHERS.length + 12]!.id,
+        id: stored()[OTHERS.length + 12]!.id,
         started_at: '2026-09-04T06:00:00.000Z',
         status: 'success',
         exit_code: 0,
@@ -317,7 +286,7 @@ it('says what the answer rests on', async () => {
 
 it('a default answer is below 6,000 tokens, the largest below 20,000', async () => {
   const sizes = await Promise.all(
-    [{}, { limit: 100 }].map((args) => server.call('search_action_runs', args)),
+    [{}, { limit: 100 }].map((args) => server().call('search_action_runs', args)),
   );
   expect(sizes[0]!.characters / 4).toBeLessThan(6_000);
   expect(sizes[1]!.characters / 4).toBeLessThan(20_000);

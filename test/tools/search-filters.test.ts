@@ -1,38 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fillLedger } from '../support/fill-ledger.ts';
-import { connect, tempFolder, type Connection } from '../support/mcp.ts';
-import { COUNTED, OTHERS } from '../support/search-story.ts';
-import { localSettings, script, writeWorkspace } from '../support/workspaces.ts';
+import { describe, expect, it } from 'vitest';
+import { useSearchServer } from '../support/search-server.ts';
 
-let home: Awaited<ReturnType<typeof tempFolder>>;
-let root: Awaited<ReturnType<typeof tempFolder>>;
-let server: Connection;
-
-beforeAll(async () => {
-  [home, root] = await Promise.all([tempFolder('home'), tempFolder('root')]);
-  await writeWorkspace(root.path, {
-    name: 'quiet',
-    organization: 'initech',
-    blocks: { silent: { version: '3.3.3', actions: [script('never-ran', 'true')] } },
-  });
-  await fillLedger(home.path, [...OTHERS, ...COUNTED]);
-  server = await connect({ home: home.path, env: localSettings(root.path) });
-});
-afterAll(async () => {
-  await server.close();
-  await Promise.all([home.remove(), root.remove()]);
-});
-
-const search = async (args: Record<string, unknown> = {}): Promise<any> => {
-  const { isError, error, data } = await server.call('search_action_runs', args);
-  if (isError) throw new Error(JSON.stringify(error));
-  return data;
-};
-const refused = async (args: Record<string, unknown>): Promise<any> => {
-  const { isError, error } = await server.call('search_action_runs', args);
-  expect(isError, JSON.stringify(args)).toBe(true);
-  return error;
-};
+const { search, refused } = useSearchServer();
 
 describe('what an answer rests on', () => {
   it('says which field of a run matched a name that several fields may have', async () => {

@@ -81,7 +81,7 @@ export function createRunReader(query: Query): (range: Range) => Promise<Iterabl
   };
 } // prettier-ignore
 
-/** A row of `runs`, as `textsOf` has it, and its numbers, all null where it has none. */
+/** A row of `runs`, as `textOf` has them, and its numbers, all null where it has none. */
 interface StoredRow {
   id: string;
   record: string;

@@ -200,10 +200,6 @@ function sliceOf(slots: readonly Piece[]): string {
   return `CASE WHEN k.slot < ${after[0]!.since} THEN ${sliceOf(before)} ELSE ${sliceOf(after)} END`;
 }
 
-export function pieceText({ slice, since, until }: Piece): string {
-  return `(${list([slice])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
-}
-
 function* fromRuns(
   where: Where,
   { by, pieces }: { by: readonly CubeColumn[]; pieces: readonly Piece[] },

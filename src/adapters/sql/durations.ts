@@ -1,9 +1,9 @@
-import { fromCube, partsOf, pieceText, type Piece } from './counts.ts';
+import { fromCube, partsOf, type Piece } from './counts.ts';
 import { DAY } from './cubes.ts';
 import { columnsOf } from './labels.ts';
 import { middleOf } from './narrow.ts';
 import { createSizes, placesOf, type Sizes } from './sizes.ts';
-import { ask, type Steps } from './steps.ts';
+import { ask, list, type Steps } from './steps.ts';
 import type { Gathered, Grouping } from './summarize.ts';
 import { fewUnits, fromUnits } from './unit-durations.ts';
 import { conditionsOf, type Where } from './where.ts';
@@ -94,6 +94,10 @@ function* fromRuns(grouping: Grouping, size: 'duration_ms' | 'bucket', sizes: Si
     }
   }
 } // prettier-ignore
+
+function pieceText({ slice, since, until }: Piece): string {
+  return `(${list([slice])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
+}
 
 /** So much time is one row, and that much one statement, so that texts stay short however much was run. */
 const [ROW_MS, STATEMENT_MS, STATEMENT_ROWS] = [16 * DAY, 400 * DAY, 1_000];
