@@ -81,15 +81,16 @@ export interface PieceSize {
 
 /** What is stored of logs, as it is stored: how a log gets into another store, byte by byte and while it is written. */
 export interface LogPieces {
-  /** In order; empty: there is no log. */
+  /** In order, up to the last whole line of each; empty: there is no log. */
   sizes(run_id: string): Promise<PieceSize[]>;
   /** SHA-256 of the first so many bytes of a piece, or of all where it has fewer; null: it left. */
   digest(run_id: string, size: PieceSize): Promise<string | null>;
   /** Whole lines from that byte on, about so many characters; empty: there is no whole line more. */
   read(run_id: string, from: { piece: number; offset: number }, characters: number): Promise<string>;
   /**
-   * From that byte on the piece is these lines and nothing else; answers its bytes. Where it has fewer bytes nothing is
-   * written. Throws `invalid_argument` if they are no lines of a log, `refused` if the log would be longer than it may be.
+   * From that byte on the piece is these lines and nothing else, unless they are there already with more after them;
+   * answers the byte after them. Where it has fewer bytes nothing is written, and it answers those. Throws
+   * `invalid_argument` if they are no lines of a log, `refused` if the log would be longer than it may be.
    */
   write(run_id: string, at: { piece: number; offset: number }, text: string): Promise<number>;
   drop(run_id: string, piece: number): Promise<void>;

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { appendFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { headFile } from '../../src/adapters/log-files/files.ts';
 import { createLogFiles } from '../../src/adapters/log-files/index.ts';
+import { createLogPieces } from '../../src/adapters/log-files/pieces.ts';
 import type { RunnerLedger } from '../../src/adapters/runner-ledger/index.ts';
 import { intentFor } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
@@ -88,4 +91,25 @@ describe('the copy of a log', () => {
     await close();
     await remove();
   }); // prettier-ignore
+
+  it('has each line once, also where a part of it was sent twice or stored in half', async () => {
+    const { path, remove } = await tempFolder('logs');
+    const pieces = createLogPieces({ home: path, maxBytes: 1 << 20 });
+    const at = (offset: number): { piece: number; offset: number } => ({ piece: 0, offset });
+    const [one, two, three] = ['o4\tone\n', 'o4\ttwo\n', 'o6\tthree\n'] as const;
+    const content = (): Promise<string> => pieces.read(RUN, at(0), 1_000);
+    expect(await Promise.all([pieces.write(RUN, at(0), one), pieces.write(RUN, at(0), one + two)])).toEqual([
+      one.length,
+      one.length + two.length,
+    ]);
+    expect(await content()).toBe(one + two);
+    // One that was late takes nothing away.
+    expect(await pieces.write(RUN, at(0), one)).toBe(one.length);
+    expect(await content()).toBe(one + two);
+    await appendFile(headFile(path, RUN), three.slice(0, 5));
+    expect(await pieces.sizes(RUN)).toEqual([{ piece: 0, bytes: (one + two).length }]);
+    await pieces.write(RUN, at((one + two).length), three);
+    expect(await content()).toBe(one + two + three);
+    await remove();
+  });
 });

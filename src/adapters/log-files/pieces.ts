@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf, AppError } from '../../shared/errors.ts';
+import { createOneByOne } from '../../shared/one-by-one.ts';
 import type { LogPieces, PieceSize } from '../../runs/run-log.ts';
 import { headFile, segmentFile, segmentsOf } from './files.ts';
 import { isLine } from './format.ts';
@@ -18,6 +19,8 @@ export function createLogPieces({ home, maxBytes }: { home: string; maxBytes: nu
     const found = await Promise.all(numbers.map((piece) => sizeOf(fileOf(run_id, piece), piece)));
     return found.filter((one) => one !== null);
   };
+  // Whoever has no answer sends it once more, and the first may still be on its way to the disk.
+  const oneByOne = createOneByOne();
   return {
     sizes,
     digest: (run_id, { piece, bytes }) => digestOf(fileOf(run_id, piece), bytes),
@@ -25,14 +28,16 @@ export function createLogPieces({ home, maxBytes }: { home: string; maxBytes: nu
     async write(run_id, { piece, offset }, text) {
       refuseOddLines(text, piece > 0 && offset === 0);
       const bytes = Buffer.from(text);
-      const others = (await sizes(run_id)).filter((one) => one.piece !== piece);
-      const sum = others.reduce((total, one) => total + one.bytes, offset + bytes.length);
-      if (sum > SLACK * maxBytes) {
-        throw new AppError('refused', `a log has at most ${maxBytes} bytes here (POLYCRATE_MCP_LOG_MAX_BYTES)`);
-      }
-      return await replaceEnd(fileOf(run_id, piece), offset, bytes);
+      return await oneByOne(run_id, async () => {
+        const others = (await sizes(run_id)).filter((one) => one.piece !== piece);
+        const sum = others.reduce((total, one) => total + one.bytes, offset + bytes.length);
+        if (sum > SLACK * maxBytes) {
+          throw new AppError('refused', `a log has at most ${maxBytes} bytes here (POLYCRATE_MCP_LOG_MAX_BYTES)`);
+        }
+        return await replaceEnd(fileOf(run_id, piece), offset, bytes);
+      });
     },
-    drop: (run_id, piece) => rm(fileOf(run_id, piece), { force: true }),
+    drop: (run_id, piece) => oneByOne(run_id, () => rm(fileOf(run_id, piece), { force: true })),
   };
 } // prettier-ignore
 
@@ -41,10 +46,22 @@ async function sizeOf(file: string, piece: number): Promise<PieceSize | null> {
   const handle = await openOr(file);
   if (!handle) return null;
   try {
-    return { piece, bytes: (await handle.stat()).size };
+    return { piece, bytes: await wholeLines(handle) };
   } finally {
     await handle.close();
   }
+}
+
+/** Bytes up to the end of the last line that is whole: what follows is a torn write. */
+async function wholeLines(handle: FileHandle): Promise<number> {
+  for (let end = (await handle.stat()).size; end > 0;) {
+    const from = Math.max(0, end - LONGEST_LINE);
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(end - from), 0, end - from, from);
+    const newline = buffer.subarray(0, bytesRead).lastIndexOf(10);
+    if (newline >= 0) return from + newline + 1;
+    end = from;
+  }
+  return 0;
 }
 
 async function digestOf(file: string, bytes: number): Promise<string | null> {
@@ -77,19 +94,23 @@ async function readLines(file: string, offset: number, characters: number): Prom
   }
 }
 
+/** Resolves with the bytes that are there then. */
 async function replaceEnd(file: string, offset: number, bytes: Buffer): Promise<number> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const handle = await open(file, 'a', 0o600);
+  const handle = await open(file, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     const { size } = await handle.stat();
     if (size < offset) return size;
+    const end = offset + bytes.length;
+    // Sent before, and perhaps more since then: the late one takes nothing away.
+    if (size >= end && bytes.equals((await handle.read(Buffer.alloc(bytes.length), 0, bytes.length, offset)).buffer))
+      return end;
     if (size > offset) await handle.truncate(offset);
-    await handle.appendFile(bytes);
-    return offset + bytes.length;
+    return offset + (await handle.write(bytes, 0, bytes.length, offset)).bytesWritten;
   } finally {
     await handle.close();
   }
-}
+} // prettier-ignore
 
 async function openOr(file: string): Promise<FileHandle | null> {
   return await open(file).catch((error: unknown) => {

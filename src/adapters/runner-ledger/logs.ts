@@ -51,6 +51,11 @@ export function createShippedLogs({ wire, local, clock, log }: LogParts): Shippe
     open.delete(run_id);
     timers.end(run_id);
   };
+  /** One copy of a log for as long as the log is here: two of them would send the same lines. */
+  const remove = async (run_id: string): Promise<boolean> => {
+    copies.delete(run_id);
+    return await local.logs.remove(run_id);
+  };
   let swept: Promise<void> | null = null;
 
   return {
@@ -91,9 +96,9 @@ export function createShippedLogs({ wire, local, clock, log }: LogParts): Shippe
           await clock.sleep(AGAIN_MS);
         }
       }
-      copies.delete(run_id);
-      timers.begin(run_id, KEPT_MS, async () => void (await local.logs.remove(run_id)));
+      timers.begin(run_id, KEPT_MS, async () => void (await remove(run_id)));
     },
+    remove,
     async close() {
       timers.close();
     },

@@ -1,5 +1,6 @@
 import type { RunLedger } from '../../runs/run-ledger.ts';
 import type { CleanOutput, LogSummary, RunLogs } from '../../runs/run-log.ts';
+import { createOneByOne, type OneByOne } from '../../shared/one-by-one.ts';
 import type { FinishedReport } from './reports.ts';
 
 /** Output that came with a report, stored beside the ledger like that of any run. */
@@ -9,7 +10,7 @@ export interface IngestLogs {
   /** Of a run that does not exist. */
   drop(run_id: string): Promise<void>;
   /** One after the other: two ends of one run must not write into one log. */
-  alone<T>(run_id: string, work: () => Promise<T>): Promise<T>;
+  alone: OneByOne;
 } // prettier-ignore
 
 interface LogPorts {
@@ -18,7 +19,6 @@ interface LogPorts {
 }
 
 export function createIngestLogs({ logs, ledger }: LogPorts): IngestLogs {
-  const busy = new Map<string, Promise<unknown>>();
   return {
     async write(run_id, { stdout, stderr }, clean) {
       if (stdout === '' && stderr === '') return null;
@@ -31,13 +31,6 @@ export function createIngestLogs({ logs, ledger }: LogPorts): IngestLogs {
       return await writer.close();
     },
     drop: async (run_id) => void (await logs.remove(run_id)),
-    async alone(run_id, work) {
-      const before = busy.get(run_id) ?? Promise.resolve();
-      const own = before.then(work, work);
-      const settled = own.then(() => undefined, () => undefined);
-      busy.set(run_id, settled);
-      void settled.then(() => busy.get(run_id) === settled && busy.delete(run_id));
-      return await own;
-    },
+    alone: createOneByOne(),
   };
 } // prettier-ignore
