@@ -23,6 +23,14 @@ export default tseslint.config(
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/restrict-template-expressions': 'off',
       'max-lines': ['error', { max: 300 }],
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'AbortSignal',
+          property: 'timeout',
+          message: 'It may never abort; take timeLimit of shared/time-limit.ts.',
+        },
+      ],
       eqeqeq: 'error',
       'no-console': 'error',
     },

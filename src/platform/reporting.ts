@@ -2,6 +2,7 @@ import type { Reporting, RemoteTarget } from '../runs/reporting.ts';
 import type { RunLedger } from '../runs/run-ledger.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import type { Log } from '../shared/ports.ts';
+import { timeLimit } from '../shared/time-limit.ts';
 import { endpointOf, submissionTarget, type ApiDirectory, type WorkspaceChoice } from './endpoints.ts';
 import { ownRunId } from './own-record.ts';
 import type { RemoteRun } from './polycrate-api.ts';
@@ -57,7 +58,7 @@ export async function activeElsewhere(
 ): Promise<RemoteActive | null> {
   const endpoint = endpointOf(await apis.setup(), { organization, workspace });
   if (!endpoint || organization === null) return null;
-  const options = { within_ms: LOOK_MS, signal: AbortSignal.timeout(LOOK_MS) };
+  const options = { within_ms: LOOK_MS, signal: timeLimit(LOOK_MS) };
   try {
     const api = (await apis.open(endpoint.name))!;
     const ids = await api.find({ organization, workspace, block }, options);

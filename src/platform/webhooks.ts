@@ -1,5 +1,6 @@
 import { messageOf } from '../shared/errors.ts';
 import type { Clock, Log } from '../shared/ports.ts';
+import { timeLimit } from '../shared/time-limit.ts';
 import type { ActionRun } from '../runs/action-run.ts';
 import type { LedgerWatch, RunLedger } from '../runs/run-ledger.ts';
 import { bodyOf, newsOf, type WebhookFormat } from './webhook-message.ts';
@@ -115,7 +116,7 @@ async function deliver(ports: WebhookPorts, webhook: Webhook, event: WebhookEven
   if (!news) return null;
   try {
     const body = ports.redact(bodyOf(news, webhook.format));
-    await webhook.send(body, AbortSignal.any([signal, AbortSignal.timeout(SEND_MS)]));
+    await webhook.send(body, timeLimit(SEND_MS, signal));
     return null;
   } catch (error) {
     return messageOf(error);

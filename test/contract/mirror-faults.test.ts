@@ -12,6 +12,7 @@ import { API_KEY, startContractServer, type ContractServer, type Fault } from '.
 import { LEDGER_WORKER } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
 import { remoteRun } from '../support/remote-history.ts';
+import { timeLimit } from '../../src/shared/time-limit.ts';
 
 const RUNS = 120;
 const EVERYTHING = { span: { since: null, until: null }, time_field: 'started' as const };
@@ -44,7 +45,7 @@ describe('the mirror of an API that misbehaves', () => {
     syncEndpoint(
       api,
       { ...records, processes: createProcessTable(home.path), clock: systemClock, redact: (text) => text, environmentOf: () => null },
-      { backfill: { kind: 'all' }, signal: AbortSignal.timeout(60_000) },
+      { backfill: { kind: 'all' }, signal: timeLimit(60_000) },
     ); // prettier-ignore
   const runs = async (): Promise<number> =>
     (await records.history.search({ filters: EVERYTHING, include_excluded: false, order: 'newest', limit: 1, after: null })).total; // prettier-ignore

@@ -12,6 +12,7 @@ import { tempFolder, type Answer } from '../support/mcp.ts';
 import { connectRunner } from '../support/runner-server.ts';
 import { until } from '../support/until.ts';
 import { makeKey, serve, visit, type TeamServer, type Visitor } from '../support/team-server.ts';
+import { timeLimit } from '../../src/shared/time-limit.ts';
 
 // What a runner may make of a call, tried by one that says what it likes. Nothing is executed here.
 
@@ -77,7 +78,7 @@ describe('a runner that says what it likes', () => {
     machines.mine.calls.next(
       'rack',
       `00000000-0000-7000-8000-${String(++polls).padStart(12, '0')}`,
-      AbortSignal.timeout(20_000),
+      timeLimit(20_000),
     );
   /** A call of Ada on its way, as its runner got it. */
   const handed = async (

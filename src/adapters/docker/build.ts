@@ -8,6 +8,7 @@ import type { ContextEntry } from '../../runs/build-context.ts';
 import type { ImageFacts } from '../../runs/executor.ts';
 import { AppError } from '../../shared/errors.ts';
 import { isObject } from '../../shared/json.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 import { engineGone, isUnreachable, wordsOf } from './engine-errors.ts';
 import { findImage } from './pull.ts';
 
@@ -24,7 +25,7 @@ const CPU_PERIOD = 100_000;
 
 /** Builds with the engine's own builder. An engine that loses the connection ends the build and tidies up. */
 export async function buildImage(docker: Docker, build: ImageBuild, parts: BuildParts): Promise<ImageFacts> {
-  const timeout = AbortSignal.timeout(parts.timeoutMs);
+  const timeout = timeLimit(parts.timeoutMs);
   const ended = new AbortController();
   const signal = AbortSignal.any([parts.signal, timeout, ended.signal]);
   const { pack } = await import('tar-stream');

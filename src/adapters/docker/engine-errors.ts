@@ -1,4 +1,5 @@
 import { AppError, codeOf, messageOf } from '../../shared/errors.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 
 /** HTTP status of an engine's refusal; null where the engine did not answer at all. */
 export function statusOf(error: unknown): number | null {
@@ -71,5 +72,5 @@ const ANSWER_MS = 30_000;
 
 /** Options of a short question: an engine that hangs, or breaks off within its answer, counts as unreachable. */
 export function bounded(): { abortSignal: AbortSignal } {
-  return { abortSignal: AbortSignal.timeout(ANSWER_MS) };
+  return { abortSignal: timeLimit(ANSWER_MS) };
 }

@@ -5,6 +5,7 @@ import { Agent as TlsAgent } from 'node:https';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { AppError } from '../../shared/errors.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 import { type EngineStatus } from '../../runs/executor.ts';
 import { type Address, type BadHint, type Endpoint, type EndpointHints } from './endpoints.ts';
 import { endpointsToTry, parseAddress } from './endpoints.ts';
@@ -77,7 +78,7 @@ async function probe(place: Endpoint | BadHint): Promise<Connection | string> {
     const docker = await openClient(parseAddress(place.address, place.tlsDir !== null), place.tlsDir);
     // @types/dockerode does not know that version takes options.
     const ask = docker.version.bind(docker) as (options: object) => Promise<{ Version: string }>;
-    const { Version } = await ask({ abortSignal: AbortSignal.timeout(PROBE_MS) });
+    const { Version } = await ask({ abortSignal: timeLimit(PROBE_MS) });
     return { docker, endpoint: place.address, version: Version };
   } catch (error) {
     return statusOf(error) === null ? whyUnreachable(error) : wordsOf(error);

@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import { AppError, messageOf } from '../../shared/errors.ts';
 import { isObject } from '../../shared/json.ts';
 import { type Clock } from '../../shared/ports.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 import { type ImageFacts } from '../../runs/executor.ts';
 import { engineGone, isUnreachable, statusOf, wordsOf } from './engine-errors.ts';
 import { createPullProgress } from './pull-progress.ts';
@@ -38,7 +39,7 @@ export async function pullImage(
   reference: string,
   options: PullOptions,
 ): Promise<ImageFacts> {
-  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const timeout = timeLimit(options.timeoutMs);
   const abortSignal = AbortSignal.any([options.signal, timeout]);
   const registry = registryOf(reference);
   try {

@@ -4,6 +4,7 @@ import { ROLES, type AskerRole, type Identity } from '../../access/identity.ts';
 import type { Authenticator, Refused } from '../../access/authenticate.ts';
 import { codeOf } from '../../shared/errors.ts';
 import { isObject } from '../../shared/json.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 
 export interface OidcOptions {
   issuer: string;
@@ -65,7 +66,7 @@ export function createOidcAuthenticator(options: OidcOptions): Authenticator {
 async function keysOf(issuer: string): Promise<JWTVerifyGetKey> {
   const { createRemoteJWKSet } = await import('jose');
   const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const response = await fetch(address, { signal: AbortSignal.timeout(DISCOVERY_MS), redirect: 'error' });
+  const response = await fetch(address, { signal: timeLimit(DISCOVERY_MS), redirect: 'error' });
   if (!response.ok) throw new Error(`the issuer answered ${response.status}`);
   const found = DISCOVERY.parse(await response.json());
   // A document of somebody else's would bring keys of somebody else's.

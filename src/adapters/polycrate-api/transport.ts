@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import { ApiError } from '../../platform/api-error.ts';
 import type { CallOptions } from '../../platform/polycrate-api.ts';
 import type { Clock } from '../../shared/ports.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 import { createDispatcher, type Ways } from './dispatcher.ts';
 import { refusalError, transportError, type Subject } from './failures.ts';
 
@@ -71,7 +72,7 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     skew_ms: () => skew,
     async send(request, { signal, within_ms = CALL_MS, expected = [] } = {}) {
-      const limit = AbortSignal.any([AbortSignal.timeout(within_ms), ...(signal ? [signal] : [])]);
+      const limit = timeLimit(within_ms, ...(signal ? [signal] : []));
       for (let attempt = 1; ; attempt++) {
         try {
           return await once(request, limit, expected);

@@ -1,6 +1,7 @@
 import type { CallSource } from '../../runners/attend.ts';
 import { POLL_MS } from '../../runners/choose.ts';
 import type { Wire } from './wire.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 
 /** What the network may take besides. */
 const SLACK_MS = 10_000;
@@ -11,7 +12,7 @@ export function createCallSource(wire: Wire): CallSource {
     enter: (runner) => wire.call('calls/enter', { runner }),
     rules: () => wire.call('calls/rules', {}),
     next: (name, taker, signal) =>
-      wire.once('calls/next', { name, taker }, AbortSignal.any([signal, AbortSignal.timeout(POLL_MS + SLACK_MS)])),
+      wire.once('calls/next', { name, taker }, timeLimit(POLL_MS + SLACK_MS, signal)),
     answer: (name, call, answer) => wire.call('calls/answer', { name, call, answer }),
     async leave(name) {
       await wire.call('calls/leave', { name });

@@ -1,6 +1,7 @@
 import { LONGEST_POLL_MS } from '../../runners/protocol.ts';
 import type { LedgerWatch } from '../../runs/run-ledger.ts';
 import type { Clock } from '../../shared/ports.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 import { createWaiters } from '../../shared/waiters.ts';
 import type { Wire } from './wire.ts';
 
@@ -22,8 +23,8 @@ export function createWatch(wire: Pick<Wire, 'once'>, clock: Pick<Clock, 'sleep'
 
   const poll = async (): Promise<void> => {
     const asked = { since, max_ms: LONGEST_POLL_MS };
-    const time = AbortSignal.timeout(LONGEST_POLL_MS + SLACK_MS);
-    const answer = await wire.once('watch', asked, AbortSignal.any([time, closed.signal]));
+    const limit = timeLimit(LONGEST_POLL_MS + SLACK_MS, closed.signal);
+    const answer = await wire.once('watch', asked, limit);
     if (since === answer.since) return;
     since = answer.since;
     waiters.wake();

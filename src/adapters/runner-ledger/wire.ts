@@ -10,6 +10,7 @@ import {
 } from '../../runners/protocol.ts';
 import { AppError, errorFrom, messageOf, type PlainError } from '../../shared/errors.ts';
 import type { Clock } from '../../shared/ports.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 
 export interface WireOptions {
   url: string;
@@ -90,7 +91,7 @@ export function createWire(options: WireOptions): Wire {
       for (let wait = FIRST_PAUSE_MS; ; wait = Math.min(2 * wait, LONGEST_PAUSE_MS)) {
         try {
           onAttempt?.();
-          return await once(method, args, AbortSignal.timeout(ATTEMPT_MS));
+          return await once(method, args, timeLimit(ATTEMPT_MS));
         } catch (error) {
           const left = until - options.clock.now();
           const next_ms = Math.max(wait, error instanceof NoAnswer ? error.wait_ms : 0);

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { App } from '../../compose.ts';
 import { cancelRun } from '../../runs/cancel.ts';
+import { timeLimit } from '../../shared/time-limit.ts';
 
 const PATIENCE_MS = 15_000;
 const LOOK_MS = 500;
@@ -11,7 +12,7 @@ const LOOK_MS = 500;
  */
 export async function tidy({ services, supervisor, server, close }: App, folder: string): Promise<void> {
   const caller = { ...server.identity, client: null };
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = timeLimit(PATIENCE_MS);
   for (const { run_id } of await services.leases.list()) {
     await cancelRun(services, { run_id, reason: 'the demo ends', caller, signal });
   }
