@@ -2,11 +2,13 @@ import { firstOf, type Authenticator } from '../access/authenticate.ts';
 import { SCOPES } from '../access/identity.ts';
 import { systemClock } from '../adapters/host/host.ts';
 import { createOidcAuthenticator } from '../adapters/oidc/index.ts';
+import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import type { Config } from '../config.ts';
 import type { Records } from '../history/records.ts';
 import { createKeyAuthenticator, type ApiKeys, type KeyHolders } from '../ledger/api-keys.ts';
 import type { Outage } from '../runs/outage.ts';
 import { AppError } from '../shared/errors.ts';
+import { waysOf } from './api.ts';
 
 interface Parts {
   config: Config;
@@ -60,6 +62,7 @@ export function authenticatorOf({ config, holders, path }: Parts): Authenticator
       'POLYCRATE_MCP_OIDC_ISSUER needs POLYCRATE_MCP_OIDC_AUDIENCE or POLYCRATE_MCP_PUBLIC_URL: tokens for other servers must not open this one.',
     );
   }
-  const tokens = createOidcAuthenticator({ issuer: config.oidcIssuer, audience, scopes: SCOPES });
+  const fetch = createFetch(waysOf(config));
+  const tokens = createOidcAuthenticator({ issuer: config.oidcIssuer, audience, scopes: SCOPES, fetch });
   return firstOf([holders, tokens]);
 }

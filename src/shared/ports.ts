@@ -4,6 +4,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** `fetch` of the web, by whatever proxies and authorities the operator has for this host. */
+export type Fetch = (url: string | URL, init: RequestInit) => Promise<Response>;
+
 /** Mints UUIDv7: sortable by time, always our own. */
 export interface Ids {
   next(): string;

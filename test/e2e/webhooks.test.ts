@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Records } from '../../src/history/records.ts';
+import { makeCertificate } from '../contract-server/start.ts';
 import { deskOn, type Desk } from '../support/desk.ts';
 import { openSqlite } from '../support/fill-ledger.ts';
 import { tempFolder } from '../support/mcp.ts';
@@ -49,7 +50,9 @@ beforeAll(async () => {
   folders = await Promise.all(['home', 'root', 'rules'].map(tempFolder));
   home = folders[0]!.path;
   [received, answers] = [[], { '/json': [500, 503], '/hangs': [] }];
-  receiver = createServer((request, response) => {
+  const certificate = makeCertificate(folders[2]!.path);
+  const tls = { key: readFileSync(certificate.key), cert: readFileSync(certificate.cert) };
+  receiver = createServer(tls, (request, response) => {
     // Accepts and never answers: nobody may wait for it.
     if (request.url === '/hangs') return;
     const chunks: Buffer[] = [];
@@ -63,7 +66,7 @@ beforeAll(async () => {
     });
   });
   await once(receiver.listen(0, '127.0.0.1'), 'listening');
-  const at = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
+  const at = `https://127.0.0.1:${(receiver.address() as AddressInfo).port}`;
   const root = folders[1]!.path;
   const actions = [script('restart', 'echo $POLYCRATE_BLOCK'), script('fail', 'exit 3'), script('hello', 'echo hello')];
   await writeWorkspace(root, { name: 'shop', organization: 'acme', blocks: { db: { config: { db_password: PASSWORD }, actions } } });
@@ -76,6 +79,7 @@ beforeAll(async () => {
   env = {
     ...localSettings(root), POLYCRATE_MCP_RUN_MODE: 'policy', POLYCRATE_MCP_POLICY: policy, POLYCRATE_MCP_LOG_LEVEL: 'error',
     POLYCRATE_MCP_WEBHOOKS: `json=${at}/json slack=${at}/slack mattermost=${at}/mattermost json=${at}/hangs`, POLYCRATE_MCP_WEBHOOK_SECRET: SECRET,
+    POLYCRATE_MCP_CA_FILE: certificate.cert,
   };
   ada = await makeKey({ home, name: 'Ada', args: ['--role', 'runner'] });
   bea = await makeKey({ home, name: 'Bea', args: ['--role', 'approver'] });

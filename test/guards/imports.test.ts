@@ -37,9 +37,9 @@ const ADAPTER_VENDORS: Record<string, string[]> = {
   postgres: ['pg'],
   'polycrate-api': ['undici'],
   oidc: ['jose'],
-  // Receivers of messages, over Node's own fetch.
+  // Receivers of messages, by the fetch that it is given.
   webhooks: [],
-  // A server that this runner works for, over the same.
+  // A server that this runner works for, by the same.
   'runner-ledger': [],
   telemetry: ['@opentelemetry/*'],
   // Clock, ids and process table of this machine.

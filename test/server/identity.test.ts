@@ -10,7 +10,8 @@ let issuer: Issuer;
 let server: TeamServer;
 
 beforeAll(async () => {
-  [home, root, issuer] = await Promise.all([tempFolder('home'), tempFolder('root'), startIssuer()]);
+  [home, root] = await Promise.all([tempFolder('home'), tempFolder('root')]);
+  issuer = await startIssuer(root.path);
   await writeWorkspace(root.path, {
     name: 'shop',
     organization: 'acme',
@@ -23,6 +24,7 @@ beforeAll(async () => {
       POLYCRATE_MCP_RATE_LIMIT: '300',
       POLYCRATE_MCP_OIDC_ISSUER: issuer.url,
       POLYCRATE_MCP_OIDC_AUDIENCE: AUDIENCE,
+      POLYCRATE_MCP_CA_FILE: issuer.caFile,
     },
   });
 });

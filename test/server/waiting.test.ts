@@ -27,6 +27,7 @@ const env = (): Record<string, string> => ({
   POLYCRATE_MCP_RUN_MODE: 'ask',
   POLYCRATE_MCP_OIDC_ISSUER: issuer.url,
   POLYCRATE_MCP_OIDC_AUDIENCE: AUDIENCE,
+  POLYCRATE_MCP_CA_FILE: issuer.caFile,
 });
 const enter = async (token?: string, url = server.url): Promise<Visitor> => {
   const visitor = await visit({ url, ...(token !== undefined && { token }) });
@@ -60,7 +61,7 @@ const executions = (block: string): number => {
 beforeAll(async () => {
   folders = await Promise.all(['home', 'root'].map(tempFolder));
   [home, root] = folders.map(({ path }) => path);
-  issuer = await startIssuer();
+  issuer = await startIssuer(home!);
   const mark = 'mkdir -p "$POLYCRATE_WORKSPACE/marks"; echo ran >> "$POLYCRATE_WORKSPACE/marks/$POLYCRATE_BLOCK"';
   const blocks = Object.fromEntries(MARKED.map(({ block }) => [block, { actions: [script('go', mark)] }]));
   const steps = MARKED.slice(0, 2).map((step) => ({ name: step.block, ...step }));

@@ -4,6 +4,7 @@ import { ROLES, type AskerRole, type Identity } from '../../access/identity.ts';
 import type { Authenticator, Refused } from '../../access/authenticate.ts';
 import { codeOf } from '../../shared/errors.ts';
 import { isObject } from '../../shared/json.ts';
+import type { Fetch } from '../../shared/ports.ts';
 import { timeLimit } from '../../shared/time-limit.ts';
 
 export interface OidcOptions {
@@ -12,6 +13,7 @@ export interface OidcOptions {
   audience: string;
   /** Scopes of tokens that stand for roles. */
   scopes: Readonly<Record<AskerRole, string>>;
+  fetch: Fetch;
 }
 
 /** Clocks of issuer and server may differ by so much. */
@@ -32,7 +34,7 @@ const DISCOVERY = z.object({ issuer: z.string(), jwks_uri: z.url() });
 export function createOidcAuthenticator(options: OidcOptions): Authenticator {
   let keys: Promise<JWTVerifyGetKey> | null = null;
   const known = (): Promise<JWTVerifyGetKey> => {
-    keys ??= keysOf(options.issuer);
+    keys ??= keysOf(options);
     keys.catch(() => (keys = null));
     return keys;
   };
@@ -63,15 +65,21 @@ export function createOidcAuthenticator(options: OidcOptions): Authenticator {
   };
 }
 
-async function keysOf(issuer: string): Promise<JWTVerifyGetKey> {
-  const { createRemoteJWKSet } = await import('jose');
+class IssuerAway extends Error {}
+
+async function keysOf({ issuer, fetch }: OidcOptions): Promise<JWTVerifyGetKey> {
+  const { createRemoteJWKSet, customFetch } = await import('jose');
   const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   const response = await fetch(address, { signal: timeLimit(DISCOVERY_MS), redirect: 'error' });
   if (!response.ok) throw new Error(`the issuer answered ${response.status}`);
   const found = DISCOVERY.parse(await response.json());
   // A document of somebody else's would bring keys of somebody else's.
   if (found.issuer !== issuer) throw new Error('the discovery document is that of another issuer');
-  return createRemoteJWKSet(new URL(found.jwks_uri), { timeoutDuration: DISCOVERY_MS });
+  const asked: Fetch = (url, init) =>
+    fetch(url, init).catch((cause: unknown) => {
+      throw new IssuerAway('the keys of the issuer cannot be read', { cause });
+    });
+  return createRemoteJWKSet(new URL(found.jwks_uri), { timeoutDuration: DISCOVERY_MS, [customFetch]: asked });
 }
 
 function identityOf(payload: JWTPayload, { issuer, scopes }: OidcOptions): Identity {
@@ -102,10 +110,14 @@ function grantedOf(payload: JWTPayload): string[] {
 }
 
 function refusalOf(error: unknown): Refused['refused'] {
+  if (error instanceof IssuerAway) return 'unreachable';
   switch (codeOf(error)) {
     case 'ERR_JWT_EXPIRED':
       return 'expired';
+    // Of the answer with the keys, not of the token.
     case 'ERR_JWKS_TIMEOUT':
+    case 'ERR_JWKS_INVALID':
+    case 'ERR_JOSE_GENERIC':
       return 'unreachable';
     case 'ERR_JWT_CLAIM_VALIDATION_FAILED':
       return isObject(error) && (error as { claim?: unknown }).claim === 'aud' ? 'wrong_audience' : 'unknown';

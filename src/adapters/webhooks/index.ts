@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Webhook } from '../../platform/webhooks.ts';
 import type { WebhookFormat } from '../../platform/webhook-message.ts';
+import type { Fetch } from '../../shared/ports.ts';
 
 export interface WebhookOptions {
   format: WebhookFormat;
@@ -8,13 +9,14 @@ export interface WebhookOptions {
   /** Signs what is sent as JSON; null: it goes unsigned. */
   secret: string | null;
   now: () => number;
+  fetch: Fetch;
 }
 
 /**
  * A receiver over HTTP. `Polycrate-Signature: t=SECONDS,v1=HEX`, where HEX is the HMAC-SHA256 under the secret over
  * `SECONDS.BODY`, as the common receivers of signed webhooks check it.
  */
-export function createWebhook({ format, url, secret, now }: WebhookOptions): Webhook {
+export function createWebhook({ format, url, secret, now, fetch }: WebhookOptions): Webhook {
   const { host } = new URL(url);
   return {
     id: createHash('sha256').update(`${format} ${url}`).digest('hex').slice(0, 16),
