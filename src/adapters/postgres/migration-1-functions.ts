@@ -1,6 +1,7 @@
 import { EXCLUSIVE_SQL } from '../../ledger/known-runs.ts';
 import { COUNTED_UNTIL } from '../sql/cubes.ts';
 import { CLAIM } from './migration-1-claim.ts';
+import { ENTRY } from './migration-1-entry.ts';
 import { IMPORT } from './migration-1-import.ts';
 
 // Server-side functions of the first schema. All writes go through them, with the rights of the tables' owner, so
@@ -11,18 +12,21 @@ import { IMPORT } from './migration-1-import.ts';
  * behind it see what was committed before, which needs READ COMMITTED.
  */
 const CHAIN = `
-CREATE FUNCTION ledger_lock() RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
-  SELECT pg_advisory_xact_lock('events'::regclass::oid::bigint)
-$$;
+CREATE FUNCTION ledger_lock() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock('events'::regclass::oid::bigint);
+END $$;
 
 -- Leases expire by the database's clock, whatever those of the servers say. Events keep their writer's.
-CREATE FUNCTION ledger_now() RETURNS bigint LANGUAGE sql VOLATILE SET search_path FROM CURRENT AS $$
-  SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
-$$;
+CREATE FUNCTION ledger_now() RETURNS bigint LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+END $$;
 
-CREATE FUNCTION ledger_channel() RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-  SELECT 'polycrate_mcp_' || 'events'::regclass::oid
-$$;
+CREATE FUNCTION ledger_channel() RETURNS text LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN 'polycrate_mcp_' || 'events'::regclass::oid;
+END $$;
 
 -- True if this very call was stored before.
 CREATE FUNCTION ledger_seen(p_token uuid) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -108,7 +112,7 @@ $$;
 CREATE FUNCTION ledger_request(p_known integer, p_event json, p_lease json, p_key json, p_exclusive boolean, p_burn json,
   p_calls json, p_untold json, p_submission json, p_quota json)
 RETURNS TABLE (outcome text, run_id text, record text, arguments_digest text, at bigint, valid_ms bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 #variable_conflict use_column
 DECLARE
   v_token uuid := p_event->>'token';
@@ -175,7 +179,7 @@ END $$;
 -- p_event: null where there is nothing to append. p_version: which record the caller saw. p_fence: null without guard.
 CREATE FUNCTION ledger_append(p_run_id text, p_event json, p_version bigint, p_cancel boolean, p_fence integer, p_change json)
 RETURNS TABLE (outcome text, record text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM ledger_lock();
@@ -213,14 +217,14 @@ END $$;
 
 const LEASES = `
 CREATE FUNCTION ledger_lease_renew(p_owner text, p_expires_at bigint) RETURNS SETOF leases
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE leases SET expires_at = p_expires_at WHERE owner = p_owner AND expires_at > 0;
   RETURN QUERY SELECT * FROM leases WHERE owner = p_owner ORDER BY run_id;
 END $$;
 
 CREATE FUNCTION ledger_lease_take(p_run_id text, p_fence integer, p_owner text, p_expires_at bigint, p_token uuid)
-RETURNS SETOF leases LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS SETOF leases LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   PERFORM ledger_lock();
   PERFORM ledger_seen(p_token);
@@ -232,7 +236,7 @@ END $$;
 
 -- From waiting for approval to what the run is from now on. Repeated, it answers the same.
 CREATE FUNCTION ledger_lease_promote(p_run_id text, p_fence integer, p_executor text, p_alone boolean)
-RETURNS TABLE (held boolean, active text) LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS TABLE (held boolean, active text) LANGUAGE plpgsql ${ENTRY} AS $$
 DECLARE
   v_run runs%ROWTYPE;
 BEGIN
@@ -250,7 +254,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_lease_give(p_run_id text, p_fence integer, p_delete boolean) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   IF p_delete THEN
     DELETE FROM leases WHERE run_id = p_run_id AND fence = p_fence;
@@ -262,7 +266,7 @@ END $$;
 
 -- Whatever became of that call: from now on nobody holds a lease by it.
 CREATE FUNCTION ledger_withdraw(p_token uuid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   PERFORM ledger_lock();
   DELETE FROM withdrawn WHERE at < now() - interval '7 days';
@@ -275,7 +279,7 @@ END $$;
 const NOTES = `
 -- p_notes: name of each note to its text. Neither the ledger's id nor how far runs are counted is one of them.
 CREATE FUNCTION ledger_note(p_notes json) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql ${ENTRY} AS $$
   INSERT INTO meta (name, value) SELECT n.key, n.value FROM json_each_text(p_notes) AS n WHERE n.key NOT IN ('ledger', '${COUNTED_UNTIL}')
   ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 $$;

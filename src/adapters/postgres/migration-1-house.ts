@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // Events about who may use the server and by which rules, in the first schema.
 
 export const HOUSE = `
@@ -5,7 +7,7 @@ CREATE INDEX events_of_the_house ON events (seq) WHERE kind IN ('key_created', '
 
 -- Chains an event of the house. Answers the schema where it is newer than the caller knows; nothing is stored then.
 CREATE FUNCTION ledger_house_add(p_known integer, p_event json) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 DECLARE
   v_schema integer;
 BEGIN

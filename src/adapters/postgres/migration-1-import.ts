@@ -1,9 +1,11 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 /** History that comes from another ledger. */
 export const IMPORT = `
 -- Appends the runs that are not here, and before them the bundle unless an event says the same already. Answers the
 -- ids of those that were appended, by this call or when it came before.
 CREATE FUNCTION ledger_import(p_bundle json, p_runs json) RETURNS SETOF text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 DECLARE
   v_run json;
   v_noted boolean;

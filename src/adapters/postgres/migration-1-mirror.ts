@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // Runs that others executed, in the first schema: what each source says of each, and where each sync stands.
 
 export const MIRROR_TABLES = `
@@ -41,15 +43,17 @@ CREATE TABLE syncs (
  */
 export const MIRROR_FUNCTIONS = `
 CREATE FUNCTION ledger_mirror_state() RETURNS TABLE (runs bigint, rows bigint, schema integer)
-LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-  SELECT greatest((SELECT coalesce(max(seq), 0) FROM events WHERE run_id <> ''),
-      (SELECT coalesce(max(seq), 0) FROM events WHERE kind IN ('person_erased', 'ledger_pruned'))), (SELECT coalesce(max(seq), 0) FROM mirrored),
-    (SELECT max(version) FROM ledger_schema)
-$$;
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+  runs := greatest((SELECT max(seq) FROM events WHERE run_id <> ''), (SELECT max(seq) FROM events WHERE kind IN ('person_erased', 'ledger_pruned')), 0);
+  rows := coalesce((SELECT max(seq) FROM mirrored), 0);
+  schema := (SELECT max(version) FROM ledger_schema);
+  RETURN NEXT;
+END $$;
 
 -- seq: of the event of the page; null where there is none.
 CREATE FUNCTION ledger_mirror(p_runs bigint, p_rows bigint, p_token uuid, p_plan json, OUT outcome text, OUT seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 #variable_conflict use_column
 DECLARE
   p record;
@@ -105,7 +109,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_sync_failed(p_source text, p_endpoint text, p_problem text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql ${ENTRY} AS $$
   INSERT INTO syncs (source, endpoint, position, runs, problem) VALUES (p_source, p_endpoint, 'null', 0, p_problem)
   ON CONFLICT (source, endpoint) DO UPDATE SET problem = EXCLUDED.problem
 $$;

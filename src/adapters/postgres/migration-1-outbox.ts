@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // Reports to a Polycrate API that are still to be delivered; part of the first schema.
 
 /** `owner` is empty where nobody delivers it; `due_at` is 2^53 - 1 where it waits for its run. */
@@ -35,7 +37,7 @@ LANGUAGE sql SET search_path FROM CURRENT AS $$
 $$;
 
 CREATE FUNCTION ledger_outbox_take(p_run_id text, p_fence integer, p_owner text, p_until bigint, p_state text, p_token uuid)
-RETURNS SETOF outbox LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS SETOF outbox LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE outbox SET owner = p_owner, lease_until = p_until, fence = fence + 1, state = p_state, token = p_token
     WHERE run_id = p_run_id AND fence = p_fence;
@@ -44,7 +46,7 @@ END $$;
 
 -- p_next: null where it is delivered. p_event: null where there is nothing to record. p_version: which record the caller saw.
 CREATE FUNCTION ledger_outbox_settle(p_run_id text, p_fence integer, p_next json, p_event json, p_version bigint)
-RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS text LANGUAGE plpgsql ${ENTRY} AS $$
 DECLARE
   v_due bigint := p_next->>'due_at';
 BEGIN
@@ -67,7 +69,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_outbox_revive(p_run_id text, p_fence integer, p_phase text, p_due bigint, p_state text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE outbox SET phase = p_phase, due_at = p_due, state = p_state
     WHERE run_id = p_run_id AND fence = p_fence AND phase = 'dead';

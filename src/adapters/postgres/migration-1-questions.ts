@@ -64,9 +64,10 @@ const KEYS_OF_ROW = CUBES.map(
 ).join(',\n    ');
 
 const COUNTING = `
-CREATE FUNCTION ledger_counted_until() RETURNS bigint LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-  SELECT coalesce(max(value::bigint), 0) FROM meta WHERE name = '${COUNTED_UNTIL}'
-$$;
+CREATE FUNCTION ledger_counted_until() RETURNS bigint LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN coalesce((SELECT value::bigint FROM meta WHERE name = '${COUNTED_UNTIL}'), 0);
+END $$;
 
 -- Adds a run to the counts of each cube, or takes it away.
 CREATE FUNCTION ledger_count(r narrow_runs, p_by integer) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

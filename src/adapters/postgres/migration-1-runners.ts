@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // Where servers and runners meet; part of the first schema. Working state, times by the database's clock.
 
 export const RUNNERS = `
@@ -20,7 +22,7 @@ CREATE TABLE runner_calls (
 );
 
 CREATE FUNCTION ledger_runner_enter(p_name text, p_key text, p_entry text, p_keep_ms bigint, p_forget_ms bigint)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS boolean LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   DELETE FROM runners WHERE seen_at < ledger_now() - p_forget_ms;
   INSERT INTO runners AS r VALUES (p_name, p_key, p_entry, 'here', ledger_now())
@@ -30,14 +32,14 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_runner_touch(p_name text, p_key text)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS boolean LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE runners SET presence = 'here', seen_at = ledger_now() WHERE name = p_name AND key = p_key;
   RETURN FOUND;
 END $$;
 
 CREATE FUNCTION ledger_runner_leave(p_name text, p_key text, p_how text)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS void LANGUAGE sql ${ENTRY} AS $$
   UPDATE runners SET presence = p_how WHERE name = p_name AND key = p_key;
 $$;
 
@@ -46,7 +48,7 @@ CREATE FUNCTION ledger_calls_channel() RETURNS text LANGUAGE sql STABLE SET sear
 $$;
 
 CREATE FUNCTION ledger_call_put(p_id text, p_runner text, p_body text, p_valid_ms bigint)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS void LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   DELETE FROM runner_calls WHERE expires_at <= ledger_now();
   INSERT INTO runner_calls (id, runner, body, expires_at) VALUES (p_id, p_runner, p_body, ledger_now() + p_valid_ms)
@@ -56,21 +58,21 @@ END $$;
 
 CREATE FUNCTION ledger_call_take(p_runner text, p_taker text)
 RETURNS TABLE (id text, runner text, body text, run_id text, answer text)
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql ${ENTRY} AS $$
   UPDATE runner_calls c SET taker = p_taker
     WHERE c.runner = p_runner AND c.answer IS NULL AND c.expires_at > ledger_now() AND (c.taker IS NULL OR c.taker = p_taker)
     RETURNING c.id, c.runner, c.body, c.run_id, c.answer;
 $$;
 
 CREATE FUNCTION ledger_call_give_back(p_taker text)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS void LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE runner_calls SET taker = NULL WHERE taker = p_taker AND answer IS NULL;
   PERFORM pg_notify(ledger_calls_channel(), '');
 END $$;
 
 CREATE FUNCTION ledger_call_launched(p_id text, p_run_id text)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS boolean LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE runner_calls SET run_id = p_run_id
     WHERE id = p_id AND expires_at > ledger_now() AND (run_id IS NULL OR run_id = p_run_id);
@@ -78,7 +80,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_call_answer(p_id text, p_runner text, p_answer text)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS boolean LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE runner_calls SET answer = coalesce(answer, p_answer)
     WHERE id = p_id AND runner = p_runner AND expires_at > ledger_now();
@@ -91,7 +93,7 @@ END $$;
 
 CREATE FUNCTION ledger_call_remove(p_id text)
 RETURNS TABLE (id text, runner text, body text, run_id text, answer text)
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql ${ENTRY} AS $$
   DELETE FROM runner_calls c WHERE c.id = p_id RETURNING c.id, c.runner, c.body, c.run_id, c.answer;
 $$;
 

@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // The assistant's own trail in the first schema: one row for each call, a projection of the events of kind
 // `calls_recorded`, written by the function below and by `ledger_request`.
 
@@ -38,7 +40,7 @@ END $$;
 
 -- Answers the schema where it is newer than the caller knows; nothing is stored then.
 CREATE FUNCTION ledger_record_calls(p_known integer, p_event json) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 DECLARE
   v_schema integer;
 BEGIN

@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // Runs without an idempotency key whose caller does not know their id yet; part of the first schema.
 
 /** `teller` is empty if the caller is gone. */
@@ -19,14 +21,14 @@ LANGUAGE sql SET search_path FROM CURRENT AS $$
 $$;
 
 CREATE FUNCTION ledger_untold_pass(p_run_id text, p_from text, p_to text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE untold SET teller = p_to WHERE run_id = p_run_id AND teller = p_from;
   RETURN EXISTS (SELECT FROM untold WHERE run_id = p_run_id AND teller = p_to);
 END $$;
 
 CREATE FUNCTION ledger_untold_told(p_run_id text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql ${ENTRY} AS $$
   DELETE FROM untold WHERE run_id = p_run_id;
 $$;
 

@@ -1,3 +1,5 @@
+import { ENTRY } from './migration-1-entry.ts';
+
 // How far each webhook has come; part of the first schema. Working state. Times by the database's clock.
 
 export const WEBHOOKS = `
@@ -15,7 +17,7 @@ CREATE INDEX events_told ON events (seq)
 
 CREATE FUNCTION ledger_webhook_take(p_webhook text, p_lease_ms bigint)
 RETURNS TABLE (seq bigint, attempts integer, fence integer)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql ${ENTRY} AS $$
 #variable_conflict use_column
 BEGIN
   INSERT INTO webhooks SELECT p_webhook, coalesce((SELECT max(e.seq) FROM events e), 0), 0, 0, 0, 0 ON CONFLICT DO NOTHING;
@@ -27,7 +29,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_webhook_settle(p_webhook text, p_fence integer, p_seq bigint, p_attempts integer, p_due_in_ms bigint)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+RETURNS boolean LANGUAGE plpgsql ${ENTRY} AS $$
 BEGIN
   UPDATE webhooks SET seq = p_seq, attempts = p_attempts, due_at = ledger_now() + p_due_in_ms, lease_until = 0
     WHERE webhook = p_webhook AND fence = p_fence;
