@@ -6,8 +6,10 @@ import { createStderrLog } from './adapters/host/stderr-log.ts';
 import { createPostgresLedger } from './adapters/postgres/index.ts';
 import { createBackups, createSqliteLedger, type Backups } from './adapters/sqlite/index.ts';
 import type { Authenticator } from './access/authenticate.ts';
+import type { SignIn } from './access/sign-in.ts';
 import { apiDirectoryOf } from './compose/api.ts';
 import { authenticatorOf, holdersOf } from './compose/authenticator.ts';
+import { signInOf, type SignInPlaces } from './compose/sign-in.ts';
 import { reportingSupervision, submitterOf } from './compose/reporting.ts';
 import { osPrincipal, recorderOf } from './compose/callers.ts';
 import { ingestOf } from './compose/ingest.ts';
@@ -72,6 +74,8 @@ export interface App {
   holders: KeyHolders;
   /** Knows keys and tokens; `path` is that of the MCP endpoint, which tokens name as their audience. */
   authenticatorFor(path: string): Authenticator;
+  /** Where people log in at the issuer; null: nowhere. */
+  signInFor(places: SignInPlaces): SignIn | null;
   outbox: Records['outbox'];
   apis: ApiDirectory;
   submitter: Submitter;
@@ -98,7 +102,11 @@ export interface ComposeOptions {
 export function compose({ config, flags, executes }: ComposeOptions): App {
   const redaction = createRedaction();
   redaction.learn('settings', {
-    secrets: secretValues({ url: config.databaseUrl, key_password: config.encryptionKey }),
+    secrets: secretValues({
+      url: config.databaseUrl,
+      key_password: config.encryptionKey,
+      client_secret: config.oidcClientSecret,
+    }),
     names: [],
   });
   const log = createStderrLog(config.logLevel, (fields) => redaction.json(fields));
@@ -165,6 +173,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     keys,
     holders,
     authenticatorFor: (path) => authenticatorOf({ config, holders, path }),
+    signInFor: (places) => signInOf(config, places),
     outbox: records.outbox,
     apis,
     submitter,

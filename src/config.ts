@@ -115,6 +115,7 @@ export function parseConfig(around: Surroundings): Invocation {
       'POLYCRATE_MCP_LEDGER_DOWN=spool needs POLYCRATE_MCP_DATABASE_URL: a ledger in the data folder is never away.',
     );
   }
+  refuseHalfSignIn(values);
   let zone = timezone === HOST_ZONE ? around.timezone : timezone;
   const config: Config = {
     ...values,
@@ -137,6 +138,16 @@ export function parseConfig(around: Surroundings): Invocation {
     flags: flagsOf(line),
   };
 }
+
+function refuseHalfSignIn({ oidcIssuer, oidcClientId, oidcClientSecret, publicUrl }: Pick<Config, 'oidcIssuer' | 'oidcClientId' | 'oidcClientSecret' | 'publicUrl'>): void {
+  const refusal = (text: string): AppError => new AppError('configuration', text);
+  if (oidcClientId === null) {
+    if (oidcClientSecret === null) return;
+    throw refusal('POLYCRATE_MCP_OIDC_CLIENT_SECRET needs POLYCRATE_MCP_OIDC_CLIENT_ID, the client whose secret it is.');
+  }
+  if (oidcIssuer === null) throw refusal('POLYCRATE_MCP_OIDC_CLIENT_ID needs POLYCRATE_MCP_OIDC_ISSUER, where people log in.');
+  if (publicUrl === null) throw refusal('POLYCRATE_MCP_OIDC_CLIENT_ID needs POLYCRATE_MCP_PUBLIC_URL, where the issuer sends people back to.');
+} // prettier-ignore
 
 /** What nobody could tell from the answers of a server. */
 function withoutEffect({ ledgerDown, runMode }: Config, { command, options }: CommandLine): string[] {

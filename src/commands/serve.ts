@@ -4,6 +4,7 @@ import type { App } from '../compose.ts';
 import { isLoopback } from '../config.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
 import { createApprovalPage } from '../server/http/approval-page.ts';
+import { SIGN_IN_PATH } from '../server/http/approval-sign-in.ts';
 import { LOOPBACK } from '../server/http/guard.ts';
 import { MCP_PATH, serveOverHttp, type HttpOptions, type HttpServer } from '../server/http/listen.ts';
 import { createMetrics } from '../server/http/metrics.ts';
@@ -68,6 +69,7 @@ function httpOptions(app: App, options: Readonly<Record<string, string>>): Omit<
       holders: app.holders,
       authenticator: authenticator ?? app.holders,
       issuer: open ? null : config.oidcIssuer,
+      signIn: open ? null : app.signInFor({ path: MCP_PATH, returnPath: SIGN_IN_PATH }),
       key: () => app.services.ledger.key(),
       clock: app.services.clock,
       secure: config.publicUrl?.startsWith('https:') ?? false,

@@ -55,14 +55,18 @@ function lastKnown(keys: Pick<ApiKeys, 'list'>, isAway: () => Promise<boolean>):
 /** Keys first: they say by their looks what they are. */
 export function authenticatorOf({ config, holders, path }: Parts): Authenticator {
   if (config.oidcIssuer === null) return holders;
-  const audience = config.oidcAudience ?? (config.publicUrl && new URL(path, config.publicUrl).href);
-  if (audience === null) {
-    throw new AppError(
-      'configuration',
-      'POLYCRATE_MCP_OIDC_ISSUER needs POLYCRATE_MCP_OIDC_AUDIENCE or POLYCRATE_MCP_PUBLIC_URL: tokens for other servers must not open this one.',
-    );
-  }
+  const audience = audienceOf(config, path);
   const fetch = createFetch(waysOf(config));
   const tokens = createOidcAuthenticator({ issuer: config.oidcIssuer, audience, scopes: SCOPES, fetch });
   return firstOf([holders, tokens]);
+}
+
+/** What tokens for this server name. */
+export function audienceOf({ oidcAudience, publicUrl }: Config, path: string): string {
+  const audience = oidcAudience ?? (publicUrl && new URL(path, publicUrl).href);
+  if (audience !== null) return audience;
+  throw new AppError(
+    'configuration',
+    'POLYCRATE_MCP_OIDC_ISSUER needs POLYCRATE_MCP_OIDC_AUDIENCE or POLYCRATE_MCP_PUBLIC_URL: tokens for other servers must not open this one.',
+  );
 }

@@ -50,6 +50,24 @@ export const TEAM_SETTINGS = {
     unset: 'the URL of the MCP endpoint',
     schema: () => read.text,
   }),
+  oidcClientId: setting({
+    variable: 'POLYCRATE_MCP_OIDC_CLIENT_ID',
+    meaning:
+      'As which client the issuer knows the approval page, so that people log in there without a token at hand; needs `POLYCRATE_MCP_PUBLIC_URL`.',
+    form: 'one word',
+    fallback: null,
+    unset: 'approvers log in with a key, or paste a token',
+    schema: () => read.text,
+  }),
+  oidcClientSecret: setting({
+    variable: 'POLYCRATE_MCP_OIDC_CLIENT_SECRET',
+    meaning: 'Secret of that client.',
+    form: 'any text',
+    fallback: null,
+    unset: 'it is a public client, which has none',
+    secret: true,
+    schema: () => read.passphrase,
+  }),
   webhooks: setting({
     variable: 'POLYCRATE_MCP_WEBHOOKS',
     meaning:

@@ -36,7 +36,7 @@ const ADAPTER_VENDORS: Record<string, string[]> = {
   sqlite: ['better-sqlite3'],
   postgres: ['pg'],
   'polycrate-api': ['undici'],
-  oidc: ['jose'],
+  oidc: ['jose', 'oauth4webapi'],
   // Receivers of messages, by the fetch that it is given.
   webhooks: [],
   // A server that this runner works for, by the same.

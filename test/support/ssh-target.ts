@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { freePort } from './free-port.ts';
 import { SSH_IMAGE } from './images.ts';
 
 /** A machine to work on: sshd on the loopback address of the host's network, PostgreSQL on a Unix socket. */
@@ -77,19 +77,6 @@ async function makeKey(): Promise<{ privateKey: string; publicKey: string }> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Asks the system for a port that is free now; another process could still take it before sshd does. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }
 
 /** Repeats a look until it succeeds; each look is a process of its own, which paces the loop. */

@@ -14,6 +14,8 @@ export interface ServeOptions {
   args?: readonly string[];
   /** False: it executes nothing itself. Of `serve` only. */
   withRunner?: boolean;
+  /** Any free one, unless it has to be known before. Of `serve` only. */
+  port?: number;
 }
 
 export interface TeamServer {
@@ -27,9 +29,15 @@ export interface TeamServer {
 }
 
 /** A real `polycrate-mcp serve` on a free port of loopback; resolves once it says where it listens. */
-export async function serve({ home, env, args = [], withRunner = true }: ServeOptions): Promise<TeamServer> {
+export async function serve({
+  home,
+  env,
+  args = [],
+  withRunner = true,
+  port = 0,
+}: ServeOptions): Promise<TeamServer> {
   const own = withRunner ? ['--with-runner', ...args] : args;
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', ...own], {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--port', `${port}`, ...own], {
     cwd: tmpdir(),
     env: settings(home, env),
     stdio: ['ignore', 'ignore', 'pipe'],

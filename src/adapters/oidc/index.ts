@@ -4,21 +4,17 @@ import { ROLES, type AskerRole, type Identity } from '../../access/identity.ts';
 import type { Authenticator, Refused } from '../../access/authenticate.ts';
 import { codeOf } from '../../shared/errors.ts';
 import { isObject } from '../../shared/json.ts';
-import type { Fetch } from '../../shared/ports.ts';
-import { timeLimit } from '../../shared/time-limit.ts';
+import { ANSWER_MS, discover, IssuerAway, orAway, type IssuerAddress } from './discovery.ts';
 
-export interface OidcOptions {
-  issuer: string;
+export interface OidcOptions extends IssuerAddress {
   /** What tokens for this server name as their audience. */
   audience: string;
   /** Scopes of tokens that stand for roles. */
   scopes: Readonly<Record<AskerRole, string>>;
-  fetch: Fetch;
 }
 
 /** Clocks of issuer and server may differ by so much. */
 const TOLERANCE_S = 30;
-const DISCOVERY_MS = 5_000;
 /** Asymmetric ones only: a shared secret would let every client that knows it sign. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
@@ -65,21 +61,11 @@ export function createOidcAuthenticator(options: OidcOptions): Authenticator {
   };
 }
 
-class IssuerAway extends Error {}
-
-async function keysOf({ issuer, fetch }: OidcOptions): Promise<JWTVerifyGetKey> {
+async function keysOf(options: OidcOptions): Promise<JWTVerifyGetKey> {
   const { createRemoteJWKSet, customFetch } = await import('jose');
-  const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const response = await fetch(address, { signal: timeLimit(DISCOVERY_MS), redirect: 'error' });
-  if (!response.ok) throw new Error(`the issuer answered ${response.status}`);
-  const found = DISCOVERY.parse(await response.json());
-  // A document of somebody else's would bring keys of somebody else's.
-  if (found.issuer !== issuer) throw new Error('the discovery document is that of another issuer');
-  const asked: Fetch = (url, init) =>
-    fetch(url, init).catch((cause: unknown) => {
-      throw new IssuerAway('the keys of the issuer cannot be read', { cause });
-    });
-  return createRemoteJWKSet(new URL(found.jwks_uri), { timeoutDuration: DISCOVERY_MS, [customFetch]: asked });
+  const { jwks_uri } = await discover(options, DISCOVERY);
+  const asked = orAway(options.fetch);
+  return createRemoteJWKSet(new URL(jwks_uri), { timeoutDuration: ANSWER_MS, [customFetch]: asked });
 }
 
 function identityOf(payload: JWTPayload, { issuer, scopes }: OidcOptions): Identity {

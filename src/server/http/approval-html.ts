@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import type { ActionRun } from '../../runs/action-run.ts';
 import { agreedTo, type ApprovalRequest } from '../../runs/approval.ts';
 import { cleanLine } from '../../shared/clean-text.ts';
@@ -20,6 +21,7 @@ input, textarea { width: 100%; font: inherit; padding: .5rem; border: 1px solid 
 button { font: inherit; font-weight: 600; min-height: 2.75rem; padding: .4rem 1.2rem; margin: .75rem .5rem 0 0;
   border: 2px solid var(--accent); border-radius: .3rem; background: none; color: inherit; cursor: pointer; }
 button.no { border-color: var(--no); } button.small { min-height: 2rem; font-weight: 400; border-width: 1px; }
+a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 @media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } button:not(.small) { width: 100%; } }
 `;
@@ -53,24 +55,49 @@ export function escaped(text: string): string {
   return cleanLine(text).replace(/[&<>"']/g, (sign) => signs[sign]!);
 }
 
-export function page(title: string, body: string, note: Note | null = null): string {
-  const said = note ? `<p class="note${note.bad ? ' bad' : ''}" role="status">${escaped(note.text)}</p>` : '';
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)}</title><style>${STYLE}</style></head>
-<body><main><h1>${escaped(title)}</h1>${said}${body}</main></body></html>`;
+/** Where a browser goes next by itself, and what the link says for one that does not. */
+export interface Onward {
+  url: string;
+  label: string;
 }
 
-/** Nothing of the run: whoever only has the link learns nothing. */
-export function loginForm(token: string, issuer: string | null): string {
+export function page(title: string, body: string, note: Note | null = null, next: Onward | null = null): string {
+  const said = note ? `<p class="note${note.bad ? ' bad' : ''}" role="status">${escaped(note.text)}</p>` : '';
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${next ? `<meta http-equiv="refresh" content="0; url=${escaped(next.url)}">` : ''}
+<title>${escaped(title)}</title><style>${STYLE}</style></head>
+<body><main><h1>${escaped(title)}</h1>${said}${body}${next ? linkTo(next) : ''}</main></body></html>`;
+} // prettier-ignore
+
+export function linkTo({ url, label }: Onward): string {
+  return `<p><a href="${escaped(url)}">${escaped(label)}</a></p>`;
+}
+
+export function sendPage(response: ServerResponse, status: number, html: string, more: Record<string, string> = {}): void {
+  response.writeHead(status, { ...SECURITY_HEADERS, ...more }).end(html);
+} // prettier-ignore
+
+/** Nothing of the run: whoever only has the link learns nothing. `signInAt`: the host where people log in without a token. */
+export function loginForm(token: string, issuer: string | null, signInAt: string | null): string {
   const takes =
     issuer === null
       ? 'your API key'
       : `your API key, or an access token of ${escaped(issuer)} for this server, which is not stored`;
-  return `<p>Somebody is to approve a run. Log in with ${takes}, to see what it is.</p>
-<form method="post"><input type="hidden" name="token" value="${escaped(token)}"><input type="hidden" name="step" value="login">
-<label for="key">${issuer === null ? 'API key' : 'API key or access token'}</label><input id="key" name="key" type="password" autocomplete="off" required autofocus>
+  const why = 'Somebody is to approve a run.';
+  const direct =
+    signInAt === null
+      ? `<p>${why} Log in with ${takes}, to see what it is.</p>`
+      : `<p>${why} Log in to see what it is.</p>
+<form method="post">${hidden(token, 'sign-in')}<button autofocus>Log in with ${escaped(signInAt)}</button></form>
+<p>Or log in with ${takes}.</p>`;
+  return `${direct}
+<form method="post">${hidden(token, 'login')}
+<label for="key">${issuer === null ? 'API key' : 'API key or access token'}</label><input id="key" name="key" type="password" autocomplete="off" required${signInAt === null ? ' autofocus' : ''}>
 <button>Log in</button></form>`;
+} // prettier-ignore
+
+function hidden(token: string, step: string): string {
+  return `<input type="hidden" name="token" value="${escaped(token)}"><input type="hidden" name="step" value="${step}">`;
 }
 
 export interface Shown {
@@ -84,8 +111,6 @@ export interface Shown {
 
 export function runPage({ run, token, who, open }: Shown): string {
   const request = run.approval_request!;
-  const hidden = (step: string): string =>
-    `<input type="hidden" name="token" value="${escaped(token)}"><input type="hidden" name="step" value="${step}">`;
   const forms = `<h2>Your answer</h2><form method="post"><input type="hidden" name="token" value="${escaped(token)}">
 <label for="reason">Reason (is recorded)</label><textarea id="reason" name="reason" rows="2" maxlength="1000"></textarea>
 <button name="step" value="approve">Approve this run</button><button name="step" value="deny" class="no">Deny</button></form>`;
@@ -93,7 +118,7 @@ export function runPage({ run, token, who, open }: Shown): string {
 <h2>What would run</h2>${list(request.shown.map(split))}
 <h2>What differs</h2>${request.drift.length === 0 ? '<p>Nothing that is known of.</p>' : `<ul>${request.drift.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul>`}
 ${answers(run)}${open ? forms : ''}
-<form method="post">${hidden('logout')}<p>Logged in as ${escaped(who)}. <button class="small">Log out</button></p></form>`;
+<form method="post">${hidden(token, 'logout')}<p>Logged in as ${escaped(who)}. <button class="small">Log out</button></p></form>`;
 } // prettier-ignore
 
 function linesOf(run: ActionRun, { count, role, rule, why, again, expires_at }: ApprovalRequest): [string, string][] {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Authenticator, Refused } from '../../access/authenticate.ts';
+import type { Authenticator } from '../../access/authenticate.ts';
 import { may, sees, type Identity } from '../../access/identity.ts';
+import type { SignIn } from '../../access/sign-in.ts';
 import type { KeyHolders } from '../../ledger/api-keys.ts';
 import type { ActionRun } from '../../runs/action-run.ts';
 import { APPROVALS_PATH, type ApprovalDesk } from '../../runs/approval-desk.ts';
@@ -8,8 +9,10 @@ import { isAwaited } from '../../runs/approval.ts';
 import { isSameText } from '../../runs/approval-seals.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Clock } from '../../shared/ports.ts';
-import { loginForm, page, runPage, SECURITY_HEADERS, type Note } from './approval-html.ts';
-import { logIn, logOut, visitOf, type SessionParts, type Visit } from './approval-sessions.ts';
+import { loginForm, page, runPage, SECURITY_HEADERS, sendPage as send, type Note } from './approval-html.ts';
+import { admit, REFUSED } from './approval-login.ts';
+import { logOut, visitOf, type SessionParts, type Visit } from './approval-sessions.ts';
+import { beginSignIn, createSignInReturn, SIGN_IN_PATH } from './approval-sign-in.ts';
 import { createRateLimit } from './rate-limit.ts';
 
 export interface ApprovalPageParts {
@@ -18,6 +21,8 @@ export interface ApprovalPageParts {
   /** Knows what is shown at the login: keys, and access tokens where there is an issuer of them. */
   authenticator: Authenticator;
   issuer: string | null;
+  /** Null: only what is typed at the page opens it. */
+  signIn: SignIn | null;
   /** Seals sessions; the same for all servers of a ledger. */
   key(): Promise<Uint8Array>;
   clock: Pick<Clock, 'now'>;
@@ -41,6 +46,8 @@ const MOST_REQUESTS = 300;
 export function createApprovalPage(parts: ApprovalPageParts): ApprovalPage {
   const logins = createRateLimit(MOST_LOGINS);
   const requests = createRateLimit(MOST_REQUESTS);
+  const { signIn } = parts;
+  const returned = signIn && createSignInReturn({ ...parts, signIn, limit: createRateLimit(MOST_LOGINS) });
   return {
     has: (path) => path === APPROVALS_PATH || path.startsWith(`${APPROVALS_PATH}/`),
     async handle(request, response) {
@@ -48,6 +55,7 @@ export function createApprovalPage(parts: ApprovalPageParts): ApprovalPage {
       const late = await requests.take(address);
       if (late !== null) return send(response, 429, page('Too many requests', ''), { 'Retry-After': String(late) });
       const url = new URL(request.url ?? '/', 'http://localhost');
+      if (returned && url.pathname === SIGN_IN_PATH) return await returned(request, response);
       const [, run_id] = ADDRESS.exec(url.pathname) ?? [];
       const run = run_id === undefined ? null : await parts.desk.byLink(run_id, url.searchParams.get('sig') ?? '');
       if (!run) return send(response, 404, page('This link is not valid', GONE));
@@ -67,10 +75,10 @@ export function createApprovalPage(parts: ApprovalPageParts): ApprovalPage {
         return show(exchange, 403, { text: 'This form was not valid any more. Nothing was done; please try again.', bad: true });
       }
       const step = form.get('step');
-      if (step === 'login') {
+      if (step === 'login' || (signIn && step === 'sign-in')) {
         const wait = await logins.take(address);
         if (wait !== null) return show(exchange, 429, { text: `Too many attempts; try again in ${wait} s.`, bad: true });
-        return await login(exchange, form.get('key') ?? '');
+        return signIn && step === 'sign-in' ? await leave(exchange, signIn) : await login(exchange, form.get('key') ?? '');
       }
       if (step === 'logout') {
         logOut(sessions, response);
@@ -92,15 +100,16 @@ interface Exchange extends ApprovalPageParts {
   response: ServerResponse;
 }
 
-function show({ visit, run, response, issuer }: Exchange, status = 200, note: Note | null = null): void {
+function show({ visit, run, response, issuer, signIn }: Exchange, status = 200, note: Note | null = null): void {
   const { approver } = visit;
   const token = visit.token(run);
-  if (!approver) return send(response, status, page(TITLE, loginForm(token, issuer), note));
+  const form = loginForm(token, issuer, signIn?.at ?? null);
+  if (!approver) return send(response, status, page(TITLE, form, note));
   if (!sees(approver.scope, run)) return send(response, 404, page('This link is not valid', GONE));
   const open = isWanted(run) && may(approver, run.approval_request!.role ?? 'approver');
   const body = runPage({ run, token, who: approver.principal.display, open });
   send(response, status, page(titleOf(run), body, note ?? standingOf(run, approver)));
-}
+} // prettier-ignore
 
 function isWanted(run: ActionRun): boolean {
   return isAwaited(run) && run.approved_at === null;
@@ -119,24 +128,18 @@ function standingOf(run: ActionRun, approver: Identity): Note | null {
 }
 
 async function login(exchange: Exchange, typed: string): Promise<void> {
-  const refuse = (text: string): void => show(exchange, 403, { text, bad: true });
-  const held = await exchange.authenticator.authenticate(typed.trim());
-  if (!held) return refuse(REFUSED.unknown);
-  if ('refused' in held) return refuse(REFUSED[held.refused]);
-  if (!may(held.identity, 'reader')) return refuse('The token has none of the scopes of this server.');
-  if (!logIn(exchange.sessions, exchange.response, held)) {
-    return refuse('The token names more places than a browser would remember; log in with an API key.');
-  }
+  const { authenticator, sessions, response } = exchange;
+  const refused = await admit({ authenticator, sessions, response, token: typed.trim(), says: REFUSED });
+  if (refused !== null) return show(exchange, 403, { text: refused, bad: true });
   back(exchange);
 }
 
-const REFUSED: Record<Refused['refused'], string> = {
-  unknown: 'That is no key of this server that is valid now, and no access token that it accepts.',
-  revoked: 'That is no key of this server that is valid now.',
-  expired: 'It has expired.',
-  wrong_audience: 'The token was not issued for this server.',
-  unreachable: 'The issuer of the token cannot be reached to check it; please try again later.',
-};
+async function leave(exchange: Exchange, signIn: SignIn): Promise<void> {
+  const { sessions, run, url, response } = exchange;
+  const about = { run_id: run.id, sig: url.searchParams.get('sig') ?? '' };
+  const text = await beginSignIn({ signIn, sessions, response, ...about });
+  if (text !== null) show(exchange, 503, { text, bad: true });
+}
 
 async function answer(exchange: Exchange, outcome: 'approved' | 'declined' | null, reason: string): Promise<void> {
   const { visit, run, desk } = exchange;
@@ -156,15 +159,6 @@ async function answer(exchange: Exchange, outcome: 'approved' | 'declined' | nul
 /** To the same address by GET, so that reloading it sends nothing again. */
 function back({ url, response }: Exchange): void {
   response.writeHead(303, { ...SECURITY_HEADERS, Location: `${url.pathname}${url.search}` }).end();
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  html: string,
-  more: Record<string, string> = {},
-): void {
-  response.writeHead(status, { ...SECURITY_HEADERS, ...more }).end(html);
 }
 
 /** Null: larger than any form of ours, or none. */

@@ -12,7 +12,7 @@ import { isSameText, seal } from '../../runs/approval-seals.ts';
 
 const SESSION = 'polycrate_approver';
 const VISIT = 'polycrate_visit';
-const LIFE_MS = 10 * 60_000;
+export const LIFE_MS = 10 * 60_000;
 /** Browsers drop cookies above 4 KB, without a word. */
 const MOST_CHARACTERS = 3_500;
 
@@ -41,7 +41,7 @@ export async function visitOf(
   let visit = cookies.get(VISIT) ?? '';
   if (!/^[0-9a-f]{32}$/.test(visit)) {
     visit = randomBytes(16).toString('hex');
-    setCookie(response, VISIT, visit, secure);
+    setCookie(response, VISIT, visit, { secure });
   }
   const session = cookies.get(SESSION) ?? '';
   const shown = sessionOf(key, session, now);
@@ -74,12 +74,12 @@ export function logIn(
   const text = Buffer.from(JSON.stringify(shown)).toString('base64url');
   const value = `${text}.${until}.${sessionSeal(key, text, until)}`;
   if (value.length > MOST_CHARACTERS) return false;
-  setCookie(response, SESSION, value, secure);
+  setCookie(response, SESSION, value, { secure });
   return true;
 }
 
 export function logOut({ secure }: SessionParts, response: ServerResponse): void {
-  setCookie(response, SESSION, '', secure, 0);
+  setCookie(response, SESSION, '', { secure, life_ms: 0 });
 }
 
 /** Null: none, forged, or too old. */
@@ -93,12 +93,21 @@ function sessionSeal(key: Uint8Array, text: string, until: number): string {
   return seal(key, 'login', [text, until]).toString('base64url');
 }
 
-function setCookie(response: ServerResponse, name: string, value: string, secure: boolean, life_ms = LIFE_MS): void {
-  const parts = [`${name}=${value}`, 'Path=/approvals', `Max-Age=${life_ms / 1000}`, 'HttpOnly', 'SameSite=Strict'];
+interface CookieOptions {
+  secure: boolean;
+  /** 0: it is forgotten. */
+  life_ms?: number;
+  /** `Lax`: it also comes with somebody whom another site sends here. */
+  sameSite?: 'Strict' | 'Lax';
+}
+
+export function setCookie(response: ServerResponse, name: string, value: string, options: CookieOptions): void {
+  const { secure, life_ms = LIFE_MS, sameSite = 'Strict' } = options;
+  const parts = [`${name}=${value}`, 'Path=/approvals', `Max-Age=${life_ms / 1000}`, 'HttpOnly', `SameSite=${sameSite}`];
   response.appendHeader('Set-Cookie', [...parts, ...(secure ? ['Secure'] : [])].join('; '));
 } // prettier-ignore
 
-function cookiesOf({ headers }: IncomingMessage): Map<string, string> {
+export function cookiesOf({ headers }: IncomingMessage): Map<string, string> {
   const pairs = (headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='));
   return new Map(pairs.map(([name = '', value = '']) => [name, value]));
 }
