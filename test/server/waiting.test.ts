@@ -177,6 +177,18 @@ describe('the approval page', () => {
     expect(executions('five')).toBe(1);
   });
 
+  it('has no login at the issuer where none is set up', async () => {
+    const waiting = await ask('five');
+    const link = linkOf(waiting);
+    const first = await fetch(link);
+    const page = await first.text();
+    expect(page).not.toContain('sign-in');
+    const body = new URLSearchParams({ step: 'sign-in', token: tokenIn(page) });
+    expect((await fetch(link, { method: 'POST', headers: { cookie: cookiesOf(first) }, body })).status).toBe(403);
+    expect((await fetch(server.at('/approvals/login?code=1&state=2'))).status).toBe(404);
+    await asker.call('cancel_action_run', { run_id: waiting.run.id });
+  });
+
   it('lets nobody approve by a token what they asked for with one, and a session ends with its token', async () => {
     const both = await issuer.token({ sub: 'u-2', scope: 'polycrate:run polycrate:approve' });
     const by = await enter(both);

@@ -97,6 +97,8 @@ describe('defaults', () => {
       rateLimit: 1_200,
       oidcIssuer: null,
       oidcAudience: null,
+      oidcClientId: null,
+      oidcClientSecret: null,
       stateKeyFile: null,
       logsImport: 'on',
       environmentsFile: null,
@@ -218,6 +220,14 @@ describe('values', () => {
     expect(refusal({ env: { POLYCRATE_MCP_RUN_MODE: 'policy' } }).message).toContain('POLYCRATE_MCP_POLICY');
     expect(refusal({ env: { POLYCRATE_MCP_LEDGER_DOWN: 'spool' } }).message).toContain(
       'POLYCRATE_MCP_DATABASE_URL',
+    );
+    const client = { POLYCRATE_MCP_OIDC_CLIENT_ID: 'approvals' };
+    const issuer = { POLYCRATE_MCP_OIDC_ISSUER: 'https://sso.example.com' };
+    expect(refusal({ env: client }).message).toContain('needs POLYCRATE_MCP_OIDC_ISSUER');
+    expect(refusal({ env: { ...client, ...issuer } }).message).toContain('needs POLYCRATE_MCP_PUBLIC_URL');
+    const secret = { POLYCRATE_MCP_OIDC_CLIENT_SECRET: 'hush hush' };
+    expect(refusal({ env: { ...issuer, ...secret } }).message).toMatch(
+      /needs POLYCRATE_MCP_OIDC_CLIENT_ID(?!.*hush)/,
     );
   });
 
