@@ -173,7 +173,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     keys,
     holders,
     authenticatorFor: (path) => authenticatorOf({ config, holders, path }),
-    signInFor: (places) => signInOf(config, places),
+    signInFor: (places) => signInOf({ config, log }, places),
     outbox: records.outbox,
     apis,
     submitter,

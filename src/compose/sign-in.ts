@@ -3,6 +3,7 @@ import type { SignIn } from '../access/sign-in.ts';
 import { createOidcSignIn } from '../adapters/oidc/sign-in.ts';
 import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import type { Config } from '../config.ts';
+import type { Log } from '../shared/ports.ts';
 import { waysOf } from './api.ts';
 import { audienceOf } from './authenticator.ts';
 
@@ -14,7 +15,10 @@ export interface SignInPlaces {
 }
 
 /** Null: nobody logs in at the issuer. */
-export function signInOf(config: Config, { path, returnPath }: SignInPlaces): SignIn | null {
+export function signInOf(
+  { config, log }: { config: Config; log: Log },
+  { path, returnPath }: SignInPlaces,
+): SignIn | null {
   const { oidcIssuer: issuer, oidcClientId: id, oidcClientSecret: secret, publicUrl } = config;
   if (issuer === null || id === null || publicUrl === null) return null;
   return createOidcSignIn({
@@ -24,5 +28,6 @@ export function signInOf(config: Config, { path, returnPath }: SignInPlaces): Si
     audience: audienceOf(config, path),
     scopes: ['openid', SCOPES.reader, SCOPES.approver],
     fetch: createFetch(waysOf(config)),
+    log,
   });
 }

@@ -4,6 +4,7 @@ import type { Authenticator } from '../../src/access/authenticate.ts';
 import { SCOPES } from '../../src/access/identity.ts';
 import { createOidcAuthenticator } from '../../src/adapters/oidc/index.ts';
 import type { Proxies } from '../../src/adapters/polycrate-api/dispatcher.ts';
+import { createOidcSignIn } from '../../src/adapters/oidc/sign-in.ts';
 import { createFetch } from '../../src/adapters/polycrate-api/fetch.ts';
 import { startProxy } from '../support/http-proxy.ts';
 import { AUDIENCE, startIssuer, type Issuer } from '../support/issuer.ts';
@@ -59,5 +60,31 @@ describe('access tokens of an issuer', () => {
     expect(await tokens.authenticate(token)).toEqual({ refused: 'unreachable' });
     issuer.keysBreak = null;
     expect(await tokens.authenticate(token)).toHaveProperty('identity');
+  });
+
+  it('cannot be asked for where it is away, which the operator hears, and not what was secret', async () => {
+    const said: unknown[] = [];
+    const signIn = createOidcSignIn({
+      ...{
+        issuer: issuer.url,
+        audience: AUDIENCE,
+        scopes: ['openid'],
+        redirect: 'https://mcp.example/approvals/login',
+      },
+      client: { id: 'page', secret: 'a-secret-of-the-page' },
+      fetch: createFetch({ ca: async () => null, proxies: NO_PROXIES }),
+      log: (...words) => void said.push(words),
+    });
+    const secrets = { state: 'a-state', verifier: 'a-verifier' };
+    expect(await signIn.begin(secrets)).toEqual({ failed: 'unreachable', says: null });
+    const answer = new URLSearchParams({ code: 'a-code', state: 'a-state' });
+    expect(await signIn.finish(secrets, answer)).toEqual({ failed: 'unreachable', says: null });
+    const heard = [
+      'warn',
+      'the issuer cannot be asked for a login',
+      { issuer: issuer.url, error: expect.any(String) },
+    ];
+    expect(said).toEqual([heard, heard]);
+    expect(JSON.stringify(said)).not.toMatch(/a-secret|a-code|a-verifier/);
   });
 });

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type * as Oauth from 'oauth4webapi';
 import { z } from 'zod';
 import type { SignIn, SignInFailure } from '../../access/sign-in.ts';
-import { codeOf } from '../../shared/errors.ts';
+import { codeOf, messageOf } from '../../shared/errors.ts';
+import type { Log } from '../../shared/ports.ts';
 import { timeLimit } from '../../shared/time-limit.ts';
 import { ANSWER_MS, discover, IssuerAway, orAway, type IssuerAddress } from './discovery.ts';
 
@@ -14,6 +15,8 @@ export interface OidcSignInOptions extends IssuerAddress {
   /** Of the access token that is asked for. */
   audience: string;
   scopes: readonly string[];
+  /** Hears what only the operator can mend. */
+  log: Log;
 }
 
 type Library = typeof Oauth;
@@ -34,7 +37,7 @@ const AWAY: SignInFailure = { failed: 'unreachable', says: null };
 
 /** The authorization code flow of OpenID Connect with PKCE. What the issuer says of itself is read anew for each login. */
 export function createOidcSignIn(options: OidcSignInOptions): SignIn {
-  const { issuer, client, redirect } = options;
+  const { issuer, client, redirect, log } = options;
   return {
     at: new URL(issuer).host,
     async begin({ state, verifier }) {
@@ -73,7 +76,9 @@ export function createOidcSignIn(options: OidcSignInOptions): SignIn {
         const { access_token } = await library.processAuthorizationCodeResponse(server, own, response);
         return { token: access_token };
       } catch (error) {
-        return failureOf(library, error);
+        const failure = failureOf(library, error);
+        if (failure.failed !== 'declined') log('warn', 'a login at the issuer failed', { issuer, error: failure.says ?? messageOf(error) });
+        return failure;
       }
     },
   };
@@ -81,9 +86,15 @@ export function createOidcSignIn(options: OidcSignInOptions): SignIn {
 
 /** Null: the issuer is away, or names addresses that are less safe than its own. */
 async function found(options: OidcSignInOptions): Promise<z.output<typeof ISSUER> | null> {
-  const server = await discover(options, ISSUER).catch(() => null);
+  const { issuer, log } = options;
+  const server = await discover(options, ISSUER).catch((error: unknown) => {
+    log('warn', 'the issuer cannot be asked for a login', { issuer, error: messageOf(error) });
+    return null;
+  });
   const addresses = server ? [server.authorization_endpoint, server.token_endpoint] : [];
-  return addresses.some(isPlain) && !isPlain(options.issuer) ? null : server;
+  if (!addresses.some(isPlain) || isPlain(issuer)) return server;
+  log('warn', 'the issuer names addresses without TLS, which are not used', { issuer });
+  return null;
 }
 
 function isPlain(url: string): boolean {
