@@ -3,7 +3,7 @@ import type { Gathered, Grouping } from './summarize.ts';
 
 /** How many runs of each group have which duration, or which bucket of durations. */
 export interface Sizes {
-  /** `key`: the numbers of the columns that are grouped by. */
+  /** `key` begins with the numbers of the columns that are grouped by. `runs` below 0: so many of those that were added are none. */
   add(place: { key: readonly number[]; state: number; slice: number }, size: number, runs: number): void;
   /** Fills in the groups; `ms` makes a duration of a size. */
   tell(ms: (size: number) => number): void;
@@ -17,6 +17,7 @@ export function createSizes(groups: readonly Gathered[], grouping: Grouping): Si
   const found = new Map<Gathered, Counts>();
   const named = new Map(groups.map((group) => [JSON.stringify(group.key), group]));
   const root: Branches = new Map();
+  const columns = placesOf(grouping).by.length;
   const countsOf = (key: number[], state: number, slice: number): Counts => {
     const group = named.get(JSON.stringify(keyOf({ key, state, slice }, grouping)));
     const counts = (group && found.get(group)) ?? new Map<number, number>();
@@ -26,18 +27,21 @@ export function createSizes(groups: readonly Gathered[], grouping: Grouping): Si
   return {
     add({ key, state, slice }, size, runs) {
       let branches = root;
-      for (let n = 0; n <= key.length; n += 1) {
-        const number = n < key.length ? key[n]! : state;
+      for (let n = 0; n <= columns; n += 1) {
+        const number = n < columns ? key[n]! : state;
         let next = branches.get(number) as Branches | undefined;
         if (!next) branches.set(number, (next = new Map()));
         branches = next;
       }
       let counts = branches.get(slice) as Counts | undefined;
-      if (!counts) branches.set(slice, (counts = countsOf([...key], state, slice)));
+      if (!counts) branches.set(slice, (counts = countsOf(key.slice(0, columns), state, slice)));
       counts.set(size, (counts.get(size) ?? 0) + runs);
     },
     tell(ms) {
-      for (const [group, counts] of found) if (counts.size > 0) group.duration = percentiles(counts, ms);
+      for (const [group, counts] of found) {
+        for (const [size, runs] of counts) if (runs === 0) counts.delete(size);
+        if (counts.size > 0) group.duration = percentiles(counts, ms);
+      }
     },
   };
 }
