@@ -1,4 +1,4 @@
-import { countedUntil, type Piece } from './counts.ts';
+import { countedUntil, statesText, type Piece } from './counts.ts';
 import { cubesFor, DAY } from './cubes.ts';
 import { columnsOf } from './labels.ts';
 import { middleOf } from './narrow.ts';
@@ -83,13 +83,14 @@ function* fromRuns(
   sizes: Sizes,
 ): Steps<void> {
   const { by, state } = placesOf({ query });
-  const { text, values } = conditionsOf(where);
+  const { text, values } = conditionsOf({ ...where, states: null });
   const numbers = [...by, ...(state ? ['state'] : []), size].map((column) => `CAST(c.${column} AS text)`);
   for (const pieces of portions(stretches)) {
     const rows = yield* ask<{ stretch: number; found: string | null }>(
       `WITH pieces (stretch, since, until) AS (VALUES ${pieces.map(portionText).join(', ')})
        SELECT p.stretch AS stretch, (SELECT string_agg(${numbers.join(` || ',' || `)}, ',') FROM narrow_runs c
-         WHERE c.start >= p.since AND c.start < p.until AND c.duration_ms IS NOT NULL${text}) AS found FROM pieces p`,
+         WHERE c.start >= p.since AND c.start < p.until AND c.duration_ms IS NOT NULL
+           AND ${statesText('c.state', where.states!)}${text}) AS found FROM pieces p`,
       values,
     );
     for (const { stretch, found } of rows) {

@@ -21,16 +21,20 @@ export function* fromSlots(
   // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
   for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
   conditions.push(...(yield* placesInIndex(slots, { at, named, known })));
-  const numbers = [...by.map(at), at('bucket'), ...(state ? ['k.state'] : []), 'k.slot', 'k.runs'];
+  // Of one stretch the database adds up; of several, slots tell which one a count is of.
+  const isOne = stretches.length === 1;
+  const groups = [...by.map(at), at('bucket'), ...(state ? ['k.state'] : []), ...(isOne ? [] : ['k.slot'])];
+  const columns = [...groups, isOne ? 'CAST(sum(k.runs) AS bigint)' : 'k.runs'];
   const [row] = yield* ask<{ found: string | null }>(
-    `SELECT string_agg(${numbers.map((number) => `CAST(${number} AS text)`).join(` || ',' || `)}, ',') AS found
-     FROM run_counts k WHERE k.cube = ${cube.id} AND ${conditions.join(' AND ')}`,
+    `SELECT string_agg(${columns.map((_, n) => `CAST(n${n} AS text)`).join(` || ',' || `)}, ',') AS found
+     FROM (SELECT ${columns.map((column, n) => `${column} AS n${n}`).join(', ')} FROM run_counts k
+       WHERE k.cube = ${cube.id} AND ${conditions.join(' AND ')}${isOne ? ` GROUP BY ${groups.join(', ')}` : ''}) AS counts`,
   );
   const first = stretches[0]!.since;
   const places = countedFor(stretches);
-  eachTuple(row!.found ?? '', numbers.length, (tuple) => {
-    const [slot, runs] = [tuple[numbers.length - 2]!, tuple[numbers.length - 1]!];
-    for (const [slice, times] of places[slot - first]!) {
+  eachTuple(row!.found ?? '', columns.length, (tuple) => {
+    const runs = tuple[columns.length - 1]!;
+    for (const [slice, times] of isOne ? places[0]! : places[tuple[columns.length - 2]! - first]!) {
       sizes.add({ key: tuple, state: state ? tuple[by.length + 1]! : 0, slice }, tuple[by.length]!, times * runs);
     }
   });
