@@ -1,9 +1,8 @@
 import { countedUntil, statesText, type Piece } from './counts.ts';
 import { cubesFor, DAY } from './cubes.ts';
 import { columnsOf } from './labels.ts';
-import { middleOf } from './narrow.ts';
 import { nearest, type Known, type Stretch } from './nearest.ts';
-import { createSizes, placesOf, type Sizes } from './sizes.ts';
+import { bucketed, createSizes, everyOne, placesOf, type Sizes } from './sizes.ts';
 import { fromSlots } from './slot-sizes.ts';
 import { ask, list, type Steps } from './steps.ts';
 import type { Gathered, Grouping } from './summarize.ts';
@@ -22,15 +21,15 @@ export function* durationsOf(groups: readonly Gathered[], grouping: Grouping): S
   const slices = grouping.slices.filter(({ slice }) => wanted.has(slice));
   const whole = { ...grouping, where: narrowed(groups, grouping), slices };
   const own = { ...whole, slices: withinEnds(slices, groups) };
-  const sizes = createSizes(groups, grouping);
-  const units = runs <= MOST_EXACT ? yield* fewUnits(runs, own) : null;
+  const isExact = runs <= MOST_EXACT;
+  const sizes = createSizes(groups, grouping, isExact ? everyOne : bucketed);
+  const units = isExact ? yield* fewUnits(runs, own) : null;
   if (units) yield* fromUnits(units, own, sizes);
-  else if (runs <= MOST_EXACT)
-    yield* fromRuns({ ...own, stretches: own.slices.map(onceOf) }, 'duration_ms', sizes);
+  else if (isExact) yield* fromRuns({ ...own, stretches: own.slices.map(onceOf) }, 'duration_ms', sizes);
   else yield* fromCounts(whole, sizes);
-  sizes.tell(runs <= MOST_EXACT ? (ms) => ms : middleOf);
-  return runs > MOST_EXACT;
-}
+  sizes.tell();
+  return !isExact;
+} // prettier-ignore
 
 /** Only what the groups that are shown are made of. */
 function narrowed(groups: readonly Gathered[], { where, query }: Grouping): Where {
