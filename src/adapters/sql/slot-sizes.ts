@@ -5,70 +5,115 @@ import { placesOf, type Sizes } from './sizes.ts';
 import { ask, list, type Steps } from './steps.ts';
 import type { Grouping } from './summarize.ts';
 import { eachTuple } from './tuples.ts';
-import type { Where } from './where.ts';
+
+interface Reading {
+  grouping: Grouping;
+  known: Known;
+  sizes: Sizes;
+}
 
 /** The durations that stretches of a cube have, as one text of numbers: rows would cost more than what is in them. */
-export function* fromSlots(
-  slots: SlotStretches,
-  { grouping, known, sizes }: { grouping: Grouping; known: Known; sizes: Sizes },
-): Steps<void> {
-  const { cube, stretches } = slots;
-  const { columns: named, states } = grouping.where;
+export function* fromSlots(slots: SlotStretches, reading: Reading): Steps<void> {
+  const { grouping, sizes } = reading;
   const { by, state } = placesOf(grouping);
-  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
-  const conditions = [...named].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`);
-  if (states) conditions.push(statesText('k.state', states));
-  // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
-  for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
-  conditions.push(...(yield* placesInIndex(slots, { at, named, known })));
-  // Of one stretch the database adds up; of several, slots tell which one a count is of.
-  const isOne = stretches.length === 1;
-  const groups = [...by.map(at), at('bucket'), ...(state ? ['k.state'] : []), ...(isOne ? [] : ['k.slot'])];
-  const columns = [...groups, isOne ? 'CAST(sum(k.runs) AS bigint)' : 'k.runs'];
-  const [row] = yield* ask<{ found: string | null }>(
-    `SELECT string_agg(${columns.map((_, n) => `CAST(n${n} AS text)`).join(` || ',' || `)}, ',') AS found
-     FROM (SELECT ${columns.map((column, n) => `${column} AS n${n}`).join(', ')} FROM run_counts k
-       WHERE k.cube = ${cube.id} AND ${conditions.join(' AND ')}${isOne ? ` GROUP BY ${groups.join(', ')}` : ''}) AS counts`,
+  const at = (column: CubeColumn): string => `k.${KEYS[slots.cube.columns.indexOf(column)]!}`;
+  const groups = [...by.map(at), at('bucket'), ...(state ? ['k.state'] : [])];
+  const slice = onlySlice(slots.stretches);
+  const looks = slice === null ? [lookOfAll(slots.stretches, groups)] : slots.stretches.map((one) => lookOf(one, groups));
+  const where = yield* conditionsOf(slots, reading, looks);
+  const length = looks[0]!.columns.length;
+  const texts = looks.map(
+    ({ columns, slots, grouped }) =>
+      `SELECT ${columns.map((column, n) => `${column} AS n${n}`).join(', ')} FROM run_counts k WHERE ${where} AND ${slots}${grouped}`,
   );
-  const first = stretches[0]!.since;
-  const places = countedFor(stretches);
-  eachTuple(row!.found ?? '', columns.length, (tuple) => {
-    const runs = tuple[columns.length - 1]!;
-    for (const [slice, times] of isOne ? places[0]! : places[tuple[columns.length - 2]! - first]!) {
-      sizes.add({ key: tuple, state: state ? tuple[by.length + 1]! : 0, slice }, tuple[by.length]!, times * runs);
-    }
+  const [row] = yield* ask<{ found: string | null }>(
+    `SELECT string_agg(${looks[0]!.columns.map((_, n) => `CAST(n${n} AS text)`).join(` || ',' || `)}, ',') AS found
+     FROM (${texts.join(' UNION ALL ')}) AS counts`,
+  );
+  const first = slots.stretches[0]!.since;
+  const places = countedFor(slots.stretches);
+  eachTuple(row!.found ?? '', length, (tuple) => {
+    const [bucket, runs] = [tuple[by.length]!, tuple[length - 1]!];
+    const add = (slice: number, times: number): void =>
+      sizes.add({ key: tuple, state: state ? tuple[by.length + 1]! : 0, slice }, bucket, times * runs);
+    if (slice !== null) add(slice, 1);
+    else for (const [slice, times] of places[tuple[length - 2]! - first]!) add(slice, times);
   });
 } // prettier-ignore
 
-interface Places {
-  at: (column: CubeColumn) => string;
-  named: Where['columns'];
-  known: Known;
+/** The slice that all stretches are for; null: they are for several. */
+function onlySlice(stretches: readonly Stretch[]): number | null {
+  const slices = new Set(stretches.flatMap(({ of }) => of.map(([slice]) => slice)));
+  const [slice] = slices;
+  return slices.size === 1 ? slice! : null;
 }
 
-/** Which slots and durations are read: where slots stand behind the durations in the index, each duration is looked for. */
-function* placesInIndex({ cube, stretches }: SlotStretches, { at, named, known }: Places): Steps<string[]> {
-  const [since, until] = hullOf(stretches);
-  const covered = stretches.reduce((sum, { since, until }) => sum + until - since, 0);
-  const range = `k.slot >= ${list([since])} AND k.slot < ${list([until])}`;
-  const each = (): string => `k.slot IN (${list(stretches.flatMap(numbersOf))})`;
-  const bucket = at('bucket');
-  const alone = bySlot(cube);
-  if (alone) return [`k.${alone}`, 2 * covered < until - since ? each() : range, `${bucket} > 0`];
-  const isNamed = cube.columns.every((column) => column === 'bucket' || named.has(column));
-  const looks = Math.min(covered * LOOK, until - since + LOOK);
-  const whole = (known.counted - Math.max(known.oldest, 0)) / cube.slot_ms;
-  // Behind a column of any value each look would read all slots.
-  if (!isNamed || looks >= whole) return [range, `${bucket} > 0`];
-  return [covered * LOOK < until - since ? each() : range, `${bucket} IN (${list(yield* bucketsThere())})`];
+/** A part of a statement. */
+interface Look {
+  columns: string[];
+  /** Which slots, and how many of them there are for each duration: those that are read, and looks for them. */
+  slots: string;
+  cost: number;
+  grouped: string;
 }
 
 /** So many slots are read in the time that a look into the index takes. */
 const LOOK = 4;
 
-function numbersOf({ since, until }: Stretch): number[] {
+/** Of a stretch for one slice the database adds up. */
+function lookOf({ since, until, of }: Stretch, groups: readonly string[]): Look {
+  const [[, times]] = of as [Stretch['of'][number]];
+  return {
+    columns: [...groups, `CAST(${list([times])} * sum(k.runs) AS bigint)`],
+    slots: rangeText(since, until),
+    cost: until - since + LOOK,
+    grouped: ` GROUP BY ${groups.join(', ')}`,
+  };
+}
+
+/** Of stretches for several slices each count comes with its slot, which tells them apart. */
+function lookOfAll(stretches: readonly Stretch[], groups: readonly string[]): Look {
+  const [since, until] = [stretches[0]!.since, stretches.at(-1)!.until];
+  const covered = stretches.reduce((sum, { since, until }) => sum + until - since, 0);
+  const [each, all] = [covered * LOOK, until - since + LOOK];
+  return {
+    columns: [...groups, 'k.slot', 'k.runs'],
+    slots: each < all ? `k.slot IN (${list(stretches.flatMap(numbersOf))})` : rangeText(since, until),
+    cost: Math.min(each, all),
+    grouped: '',
+  };
+}
+
+function rangeText(since: number, until: number): string {
+  return `k.slot >= ${list([since])} AND k.slot < ${list([until])}`;
+}
+
+function numbersOf({ since, until }: Pick<Stretch, 'since' | 'until'>): number[] {
   return Array.from({ length: until - since }, (_, n) => since + n);
 }
+
+/** What all looks have in common. */
+function* conditionsOf({ cube }: SlotStretches, { grouping, known }: Reading, looks: readonly Look[]): Steps<string> {
+  const { columns: named, states } = grouping.where;
+  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
+  const conditions = [`k.cube = ${cube.id}`, ...[...named].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`)];
+  if (states) conditions.push(statesText('k.state', states));
+  // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
+  for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
+  const alone = bySlot(cube);
+  if (alone) conditions.push(`k.${alone}`);
+  const isNamed = cube.columns.every((column) => column === 'bucket' || named.has(column));
+  const whole = (known.counted - Math.max(known.oldest, 0)) / cube.slot_ms;
+  const cost = looks.reduce((sum, look) => sum + look.cost, 0);
+  // Slots stand behind the bucket in the key, so that for a part of time each bucket is looked for; behind a column of
+  // any value that would read all slots each time.
+  const areLookedFor = !alone && isNamed && cost < whole;
+  conditions.push(areLookedFor ? `${at('bucket')} IN (${list(yield* bucketsThere())})` : `${at('bucket')} > 0`);
+  return conditions.join(' AND ');
+} // prettier-ignore
+
+/** The cube of all durations. */
+const BUCKETS = CUBES.find(({ columns }) => columns.join() === 'bucket')!.id;
 
 function* bucketsThere(): Steps<number[]> {
   const [row] = yield* ask<{ least: number | null; most: number | null }>(
@@ -76,19 +121,12 @@ function* bucketsThere(): Steps<number[]> {
        (SELECT max(a) FROM run_counts WHERE cube = ${BUCKETS}) AS most`,
   );
   const { least, most } = row!;
-  return least === null ? [0] : numbersOf({ since: least, until: most! + 1, of: [] });
-}
-
-/** The cube of all durations. */
-const BUCKETS = CUBES.find(({ columns }) => columns.join() === 'bucket')!.id;
-
-function hullOf(stretches: readonly Stretch[]): [since: number, until: number] {
-  return [stretches[0]!.since, stretches.at(-1)!.until];
+  return least === null ? [0] : numbersOf({ since: least, until: most! + 1 });
 }
 
 /** What each slot counts for, from the first one on. */
 function countedFor(stretches: readonly Stretch[]): Stretch['of'][] {
-  const [first, end] = hullOf(stretches);
+  const [first, end] = [stretches[0]!.since, stretches.at(-1)!.until];
   const places = new Array<Stretch['of']>(end - first).fill([]);
   for (const { since, until, of } of stretches) places.fill(of, since - first, until - first);
   return places;
