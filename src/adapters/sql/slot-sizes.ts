@@ -1,5 +1,5 @@
 import { statesText } from './counts.ts';
-import { bySlot, CUBES, KEYS, type CubeColumn } from './cubes.ts';
+import { bySlot, CUBES, KEYS, type Cube, type CubeColumn } from './cubes.ts';
 import type { Known, SlotStretches, Stretch } from './nearest.ts';
 import { placesOf, type Sizes } from './sizes.ts';
 import { ask, list, type Steps } from './steps.ts';
@@ -16,8 +16,7 @@ interface Reading {
 export function* fromSlots(slots: SlotStretches, reading: Reading): Steps<void> {
   const { grouping, sizes } = reading;
   const { by, state } = placesOf(grouping);
-  const at = (column: CubeColumn): string => `k.${KEYS[slots.cube.columns.indexOf(column)]!}`;
-  const groups = [...by.map(at), at('bucket'), ...(state ? ['k.state'] : [])];
+  const groups = [...[...by, 'bucket' as const].map((column) => columnText(slots.cube, column)), ...(state ? ['k.state'] : [])];
   const slice = onlySlice(slots.stretches);
   const looks = slice === null ? [lookOfAll(slots.stretches, groups)] : slots.stretches.map((one) => lookOf(one, groups));
   const where = yield* conditionsOf(slots, reading, looks);
@@ -40,6 +39,11 @@ export function* fromSlots(slots: SlotStretches, reading: Reading): Steps<void> 
     else for (const [slice, times] of places[tuple[length - 2]! - first]!) add(slice, times);
   });
 } // prettier-ignore
+
+/** A column of a cube. What is read by slot gets a sign, or SQLite would read all of it to have it in the order of the key. */
+function columnText(cube: Cube, column: CubeColumn): string {
+  return `${bySlot(cube) ? '+' : ''}k.${KEYS[cube.columns.indexOf(column)]!}`;
+}
 
 /** The slice that all stretches are for; null: they are for several. */
 function onlySlice(stretches: readonly Stretch[]): number | null {
@@ -95,8 +99,7 @@ function numbersOf({ since, until }: Pick<Stretch, 'since' | 'until'>): number[]
 /** What all looks have in common. */
 function* conditionsOf({ cube }: SlotStretches, { grouping, known }: Reading, looks: readonly Look[]): Steps<string> {
   const { columns: named, states } = grouping.where;
-  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
-  const conditions = [`k.cube = ${cube.id}`, ...[...named].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`)];
+  const conditions = [`k.cube = ${cube.id}`, ...[...named].map(([column, numbers]) => `${columnText(cube, column)} IN (${list(numbers)})`)];
   if (states) conditions.push(statesText('k.state', states));
   // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
   for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
@@ -108,7 +111,7 @@ function* conditionsOf({ cube }: SlotStretches, { grouping, known }: Reading, lo
   // Slots stand behind the bucket in the key, so that for a part of time each bucket is looked for; behind a column of
   // any value that would read all slots each time.
   const areLookedFor = !alone && isNamed && cost < whole;
-  conditions.push(areLookedFor ? `${at('bucket')} IN (${list(yield* bucketsThere())})` : `${at('bucket')} > 0`);
+  conditions.push(`${columnText(cube, 'bucket')} ${areLookedFor ? `IN (${list(yield* bucketsThere())})` : '> 0'}`);
   return conditions.join(' AND ');
 } // prettier-ignore
 
