@@ -18,7 +18,7 @@ export function* fromSlots(slots: SlotStretches, reading: Reading): Steps<void> 
   const { by, state } = placesOf(grouping);
   const groups = [...[...by, 'bucket' as const].map((column) => columnText(slots.cube, column)), ...(state ? ['k.state'] : [])];
   const slice = onlySlice(slots.stretches);
-  const looks = slice === null ? [lookOfAll(slots.stretches, groups)] : slots.stretches.map((one) => lookOf(one, groups));
+  const looks = slice === null ? [lookOfAll(slots, groups)] : slots.stretches.map((one) => lookOf(one, groups));
   const where = yield* conditionsOf(slots, reading, looks);
   const length = looks[0]!.columns.length;
   const texts = looks.map(
@@ -76,10 +76,10 @@ function lookOf({ since, until, of }: Stretch, groups: readonly string[]): Look 
 }
 
 /** Of stretches for several slices each count comes with its slot, which tells them apart. */
-function lookOfAll(stretches: readonly Stretch[], groups: readonly string[]): Look {
+function lookOfAll({ cube, stretches }: SlotStretches, groups: readonly string[]): Look {
   const [since, until] = [stretches[0]!.since, stretches.at(-1)!.until];
   const covered = stretches.reduce((sum, { since, until }) => sum + until - since, 0);
-  const [each, all] = [covered * LOOK, until - since + LOOK];
+  const [each, all] = [covered * (bySlot(cube) ? 1 : LOOK), until - since + LOOK];
   return {
     columns: [...groups, 'k.slot', 'k.runs'],
     slots: each < all ? `k.slot IN (${list(stretches.flatMap(numbersOf))})` : rangeText(since, until),
