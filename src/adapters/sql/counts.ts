@@ -1,5 +1,5 @@
 import type { TimeSpan } from '../../history/search.ts';
-import { COUNTED_UNTIL, CUBES, cubesFor, KEYS, type Cube, type CubeColumn } from './cubes.ts';
+import { COUNTED_UNTIL, cubesFor, KEYS, type Cube, type CubeColumn } from './cubes.ts';
 import type { TermColumn } from './narrow.ts';
 import { ask, list, type Steps } from './steps.ts';
 import { conditionsOf, type Where } from './where.ts';
@@ -37,39 +37,28 @@ export function* countRows(
   if (!where.possible) return [];
   const { parts, rest } = yield* partsOf(where, { by, slices });
   const rows: CountRow[][] = [];
-  for (const part of parts)
-    rows.push(yield* fromCube(where, { ...part, by, state: true, most: MOST_ROWS + 1 }));
+  for (const part of parts) rows.push(yield* fromCube(where, { ...part, by }));
   if (rest.length > 0) rows.push(yield* fromRuns(where, { by, pieces: rest }));
   return rows.flat();
 }
 
 /** Whole slots of a cube. */
-export interface Part {
+interface Part {
   cube: Cube;
   slots: readonly Piece[];
 }
 
-interface Parting {
-  by: readonly CubeColumn[];
-  slices: readonly Piece[];
-  /**
-   * A slot that was not counted to its end answers for a slice that goes on beyond that: nothing later is in it. Where
-   * its runs lie within it is then not known to the slot.
-   */
-  unended?: boolean;
-}
-
 /** Which cubes answer for which slots, and the rest; the longest slots that fit into a slice come first. */
-export function* partsOf(
+function* partsOf(
   where: Where,
-  { by, slices, unended = false }: Parting,
+  { by, slices }: { by: readonly CubeColumn[]; slices: readonly Piece[] },
 ): Steps<{ parts: Part[]; rest: readonly Piece[] }> {
   const cubes = where.clauses.length > 0 ? [] : cubesFor([...by, ...where.columns.keys()]);
   const parts: Part[] = [];
   const counted = cubes.length > 0 ? yield* countedUntil() : 0;
   let rest = slices;
   for (const cube of cubes) {
-    const { whole, rest: left } = cut(rest, cube, { counted, unended });
+    const { whole, rest: left } = cut(rest, cube, counted);
     if (whole.length > 0) parts.push({ cube, slots: whole });
     rest = left;
   }
@@ -85,26 +74,25 @@ export function* countedUntil(): Steps<number> {
 export function cut(
   slices: readonly Piece[],
   { slot_ms }: Cube,
-  { counted, unended }: { counted: number; unended: boolean },
+  counted: number,
 ): { whole: Piece[]; rest: Piece[] } {
   const whole: Piece[] = [];
   const rest: Piece[] = [];
   for (const piece of slices) {
-    const isUnended = unended && piece.until >= counted;
     const first = Math.ceil(Math.max(piece.since, 0) / slot_ms);
-    const end = isUnended ? Math.ceil(counted / slot_ms) : Math.floor(Math.min(piece.until, counted) / slot_ms);
+    const end = Math.floor(Math.min(piece.until, counted) / slot_ms);
     if (first >= end) {
       rest.push(piece);
       continue;
     }
     whole.push({ slice: piece.slice, since: first, until: end });
     const before = { ...piece, until: first * slot_ms };
-    const after = { ...piece, since: isUnended ? counted : end * slot_ms };
+    const after = { ...piece, since: end * slot_ms };
     // In their order, which the search for the slice of a slot counts on.
     rest.push(...[before, after].filter((one) => one.since < one.until));
   }
   return { whole, rest };
-} // prettier-ignore
+}
 
 export function spanOf({ since, until }: TimeSpan): Piece {
   return { slice: 0, since: since ?? BEGIN, until: until ?? END };
@@ -112,30 +100,20 @@ export function spanOf({ since, until }: TimeSpan): Piece {
 
 type Row = Record<string, number>;
 
-interface CubeQuestion {
-  cube: Cube;
-  by: readonly CubeColumn[];
-  slots: readonly Piece[];
-  /** False: the states are added up, and each row has state 0. */
-  state: boolean;
-  /** More rows are not read; without it all are. */
-  most?: number;
-}
-
-export function* fromCube(
+function* fromCube(
   { columns, states }: Where,
-  { cube, by, slots, state, most }: CubeQuestion,
+  { cube, slots, by }: Part & { by: readonly CubeColumn[] },
 ): Steps<CountRow[]> {
   const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
   const conditions = [...columns].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`);
-  if (states) conditions.push(`k.state IN (${list(states)})`);
+  if (states) conditions.push(statesText('k.state', states));
   // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
   for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
   const apart = areLookedUp(cube, { slots, columns });
   // Slots stand behind the columns in the index, so that for a part of time each value of a column is looked for.
-  if (apart) conditions.push(...(yield* everyValue(cube, columns)).map(([column, values]) => `${at(column)} IN (${values})`));
+  if (apart) conditions.push(...everyValue(cube, columns).map(([column, values]) => `${at(column)} IN (${values})`));
   const selected = (slice: string, since: number, until: number): string => {
-    const keys = [...by.map((column, n) => `${at(column)} AS g${n}`), `${slice} AS slice`, ...(state ? ['k.state AS state'] : [])];
+    const keys = [...by.map((column, n) => `${at(column)} AS g${n}`), `${slice} AS slice`, 'k.state AS state'];
     return `SELECT ${keys.join(', ')}, CAST(sum(k.runs) AS bigint) AS runs, min(k.slot) AS low, max(k.slot) AS high
       FROM run_counts k WHERE k.cube = ${cube.id} AND k.slot >= ${since} AND k.slot < ${until}${conditions.map((text) => ` AND ${text}`).join('')}
       GROUP BY ${keys.map((_, n) => n + 1).join(', ')}`;
@@ -144,7 +122,7 @@ export function* fromCube(
   const texts = apart
     ? slots.map(({ slice, since, until }) => selected(list([slice]), since, until))
     : [selected(sliceOf(slots), slots[0]!.since, slots.at(-1)!.until)];
-  const all = yield* ask<Row>(`${texts.join(' UNION ALL ')}${most === undefined ? '' : ` LIMIT ${most}`}`);
+  const all = yield* ask<Row>(`${texts.join(' UNION ALL ')} LIMIT ${MOST_ROWS + 1}`);
   const rows = all.filter(({ slice }) => slice !== NO_SLICE);
   const { slot_ms } = cube;
   return rows.map((row) => ({
@@ -154,6 +132,15 @@ export function* fromCube(
     slot_ms,
   }));
 } // prettier-ignore
+
+/** A range where they are one: a list may be looked up state by state. */
+export function statesText(column: string, states: readonly number[]): string {
+  const [least, most] = [Math.min(...states), Math.max(...states)];
+  const isRange = most - least + 1 === new Set(states).size;
+  return isRange
+    ? `${column} >= ${list([least])} AND ${column} <= ${list([most])}`
+    : `${column} IN (${list(states)})`;
+}
 
 /** More ranges than this are no part of one statement; more than a few are not looked up where they are most of the time. */
 const [MOST_RANGES, FEW_RANGES] = [100, 4];
@@ -169,23 +156,11 @@ function areLookedUp(cube: Cube, { slots, columns }: { slots: readonly Piece[]; 
 } // prettier-ignore
 
 /** All values of those columns of a cube that are not asked for, as long as there are few. */
-function* everyValue(cube: Cube, asked: Where['columns']): Steps<[CubeColumn, string][]> {
+function everyValue(cube: Cube, asked: Where['columns']): [CubeColumn, string][] {
   const open = cube.columns.filter((column) => !asked.has(column as TermColumn));
   if (cube.columns.length > 2) return [];
-  const values: [CubeColumn, string][] = [];
-  for (const column of open) {
-    if (column !== 'bucket') {
-      values.push([column, `SELECT 0 UNION ALL SELECT id FROM terms WHERE kind = '${column}'`]);
-      continue;
-    }
-    const [most] = yield* ask<{ bucket: number | null }>(`SELECT max(a) AS bucket FROM run_counts WHERE cube = ${BUCKETS}`);
-    values.push([column, list(Array.from({ length: (most!.bucket ?? 0) + 1 }, (_, bucket) => bucket))]);
-  }
-  return values;
-} // prettier-ignore
-
-/** The cube of all durations. */
-const BUCKETS = CUBES.find(({ columns }) => columns.join() === 'bucket')!.id;
+  return open.map((column) => [column, `SELECT 0 UNION ALL SELECT id FROM terms WHERE kind = '${column}'`]);
+}
 
 const NO_SLICE = -1;
 
@@ -226,7 +201,7 @@ function rowOf(row: Row, columns: number): Pick<CountRow, 'key' | 'slice' | 'sta
   return {
     key: Array.from({ length: columns }, (_, n) => row[`g${n}`]!),
     slice: row['slice']!,
-    state: row['state'] ?? 0,
+    state: row['state']!,
     runs: row['runs']!,
   };
 }

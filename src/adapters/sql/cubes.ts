@@ -76,6 +76,19 @@ export const CUBES: readonly Cube[] = [
   { id: 50, columns: ['crew', 'bucket'], slot_ms: AGE },
 ];
 
+/** Cubes of all durations of which parts of time are asked for: each slot as a whole. */
+const BY_SLOT = CUBES.filter(({ columns, slot_ms }) => columns.join() === 'bucket' && slot_ms < PERIOD).map(
+  ({ id }) => id,
+);
+
+/** Whether counts of a cube are in `SLOT_INDEX`, as a condition: SQLite wants the index's own. Null: they are not. */
+export function bySlot({ id }: Cube): string | null {
+  return BY_SLOT.includes(id) ? IS_BY_SLOT : null;
+}
+
+const IS_BY_SLOT = `cube IN (${BY_SLOT.join(', ')})`;
+export const SLOT_INDEX = `CREATE INDEX run_counts_by_slot ON run_counts (cube, slot, a, b, c, state, runs) WHERE ${IS_BY_SLOT};`;
+
 /** The columns of `run_counts` that hold the columns of a cube, in their order; 0 where it has fewer. */
 export const KEYS = ['a', 'b', 'c'] as const;
 

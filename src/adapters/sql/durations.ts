@@ -1,10 +1,12 @@
-import { fromCube, partsOf, type Piece } from './counts.ts';
-import { DAY } from './cubes.ts';
+import { countedUntil, statesText, type Piece } from './counts.ts';
+import { cubesFor, DAY } from './cubes.ts';
 import { columnsOf } from './labels.ts';
-import { middleOf } from './narrow.ts';
-import { createSizes, placesOf, type Sizes } from './sizes.ts';
+import { nearest, type Known, type Stretch } from './nearest.ts';
+import { bucketed, createSizes, everyOne, placesOf, type Sizes } from './sizes.ts';
+import { fromSlots } from './slot-sizes.ts';
 import { ask, list, type Steps } from './steps.ts';
 import type { Gathered, Grouping } from './summarize.ts';
+import { eachTuple } from './tuples.ts';
 import { fewUnits, fromUnits } from './unit-durations.ts';
 import { conditionsOf, type Where } from './where.ts';
 
@@ -17,17 +19,17 @@ export function* durationsOf(groups: readonly Gathered[], grouping: Grouping): S
   if (runs === 0) return false;
   const wanted = new Set(groups.flatMap(({ rows }) => rows.map(({ slice }) => slice)));
   const slices = grouping.slices.filter(({ slice }) => wanted.has(slice));
-  const extent = extentOf(groups);
   const whole = { ...grouping, where: narrowed(groups, grouping), slices };
-  const own = { ...whole, slices: extent(slices) };
-  const sizes = createSizes(groups, grouping);
-  const units = runs <= MOST_EXACT ? yield* fewUnits(runs, own) : null;
+  const own = { ...whole, slices: withinEnds(slices, groups) };
+  const isExact = runs <= MOST_EXACT;
+  const sizes = createSizes(groups, grouping, isExact ? everyOne : bucketed);
+  const units = isExact ? yield* fewUnits(runs, own) : null;
   if (units) yield* fromUnits(units, own, sizes);
-  else if (runs <= MOST_EXACT) yield* fromRuns(own, 'duration_ms', sizes);
-  else yield* fromCounts(whole, { extent, sizes });
-  sizes.tell(runs <= MOST_EXACT ? (ms) => ms : middleOf);
-  return runs > MOST_EXACT;
-}
+  else if (isExact) yield* fromRuns({ ...own, stretches: own.slices.map(onceOf) }, 'duration_ms', sizes);
+  else yield* fromCounts(whole, sizes);
+  sizes.tell();
+  return !isExact;
+} // prettier-ignore
 
 /** Only what the groups that are shown are made of. */
 function narrowed(groups: readonly Gathered[], { where, query }: Grouping): Where {
@@ -40,101 +42,94 @@ function narrowed(groups: readonly Gathered[], { where, query }: Grouping): Wher
 }
 
 /** What is left of pieces of time, because nothing began outside of the groups' first and last. */
-function extentOf(groups: readonly Gathered[]): (pieces: readonly Piece[]) => Piece[] {
+function withinEnds(pieces: readonly Piece[], groups: readonly Gathered[]): Piece[] {
   const first = Math.min(...groups.map((group) => group.first));
   const end = Math.max(...groups.map((group) => group.last)) + 1;
-  return (pieces) =>
-    pieces
-      .map(({ slice, since, until }) => ({
-        slice,
-        since: Math.max(since, first),
-        until: Math.min(until, end),
-      }))
-      .filter(({ since, until }) => since < until);
+  return pieces
+    .map(({ slice, since, until }) => ({ slice, since: Math.max(since, first), until: Math.min(until, end) }))
+    .filter(({ since, until }) => since < until);
 }
 
-/** The less of time is left out at its ends, the longer slots answer. */
-function* fromCounts(
-  grouping: Grouping,
-  { extent, sizes }: { extent: ReturnType<typeof extentOf>; sizes: Sizes },
-): Steps<void> {
-  const { where, slices } = grouping;
-  const { by, state } = placesOf(grouping);
-  const columns = [...by, 'bucket' as const];
-  const { parts, rest } = yield* partsOf(where, { by: columns, slices, unended: true });
-  for (const part of parts) {
-    for (const row of yield* fromCube(where, { ...part, by: columns, state })) {
-      const bucket = row.key.at(-1)!;
-      if (bucket > 0) sizes.add({ ...row, key: row.key.slice(0, -1) }, bucket, row.runs);
-    }
-  }
-  yield* fromRuns({ ...grouping, slices: extent(rest) }, 'bucket', sizes);
+function onceOf({ slice, since, until }: Piece): Stretch {
+  return { since, until, of: [[slice, 1]] };
+}
+
+function* fromCounts(grouping: Grouping, sizes: Sizes): Steps<void> {
+  const known = yield* knownOf(grouping);
+  const { slots, runs } = nearest(grouping.slices, known);
+  for (const one of slots) yield* fromSlots(one, { grouping, known, sizes });
+  yield* fromRuns({ ...grouping, stretches: runs }, 'bucket', sizes);
+}
+
+// Apart, so that each is one look into the index.
+const RUNS_FROM_TO =
+  'SELECT (SELECT min(start) FROM narrow_runs) AS oldest, (SELECT max(start) FROM narrow_runs) AS newest';
+
+function* knownOf({ where, query }: Grouping): Steps<Known> {
+  const columns = [...placesOf({ query }).by, ...where.columns.keys(), 'bucket' as const];
+  const cubes = where.clauses.length > 0 ? [] : cubesFor(columns);
+  const [ends] = yield* ask<{ oldest: number; newest: number }>(RUNS_FROM_TO);
+  return { cubes, counted: yield* countedUntil(), ...ends! };
 }
 
 /**
  * The runs of a piece of time come as one text of numbers: neither database has to sort them by group, and they are
  * one row instead of a hundred thousand.
  */
-function* fromRuns(grouping: Grouping, size: 'duration_ms' | 'bucket', sizes: Sizes): Steps<void> {
-  const { by, state } = placesOf(grouping);
-  const { text, values } = conditionsOf(grouping.where);
+function* fromRuns(
+  { stretches, where, query }: Pick<Grouping, 'where' | 'query'> & { stretches: readonly Stretch[] },
+  size: 'duration_ms' | 'bucket',
+  sizes: Sizes,
+): Steps<void> {
+  const { by, state } = placesOf({ query });
+  const { text, values } = conditionsOf({ ...where, states: null });
   const numbers = [...by, ...(state ? ['state'] : []), size].map((column) => `CAST(c.${column} AS text)`);
-  for (const pieces of portions(grouping.slices)) {
-    const rows = yield* ask<{ slice: number; found: string | null }>(
-      `WITH pieces (slice, since, until) AS (VALUES ${pieces.map(pieceText).join(', ')})
-       SELECT p.slice AS slice, (SELECT string_agg(${numbers.join(` || ',' || `)}, ',') FROM narrow_runs c
-         WHERE c.start >= p.since AND c.start < p.until AND c.duration_ms IS NOT NULL${text}) AS found FROM pieces p`,
+  for (const pieces of portions(stretches)) {
+    const rows = yield* ask<{ stretch: number; found: string | null }>(
+      `WITH pieces (stretch, since, until) AS (VALUES ${pieces.map(portionText).join(', ')})
+       SELECT p.stretch AS stretch, (SELECT string_agg(${numbers.join(` || ',' || `)}, ',') FROM narrow_runs c
+         WHERE c.start >= p.since AND c.start < p.until AND c.duration_ms IS NOT NULL
+           AND ${statesText('c.state', where.states!)}${text}) AS found FROM pieces p`,
       values,
     );
-    for (const { slice, found } of rows) {
+    for (const { stretch, found } of rows) {
+      const { of } = stretches[stretch]!;
       eachTuple(found ?? '', numbers.length, (tuple) => {
-        const place = { key: tuple.slice(0, by.length), state: state ? tuple[by.length]! : 0, slice };
-        sizes.add(place, tuple.at(-1)!, 1);
+        for (const [slice, times] of of) {
+          sizes.add({ key: tuple, state: state ? tuple[by.length]! : 0, slice }, tuple.at(-1)!, times);
+        }
       });
     }
   }
 } // prettier-ignore
 
-function pieceText({ slice, since, until }: Piece): string {
-  return `(${list([slice])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
+/** A part of a stretch, with its number. */
+interface Portion {
+  stretch: number;
+  since: number;
+  until: number;
+}
+
+function portionText({ stretch, since, until }: Portion): string {
+  return `(${list([stretch])}, CAST(${list([since])} AS bigint), CAST(${list([until])} AS bigint))`;
 }
 
 /** So much time is one row, and that much one statement, so that texts stay short however much was run. */
 const [ROW_MS, STATEMENT_MS, STATEMENT_ROWS] = [16 * DAY, 400 * DAY, 1_000];
 
-function portions(slices: readonly Piece[]): Piece[][] {
-  const portions: Piece[][] = [];
+function portions(stretches: readonly Stretch[]): Portion[][] {
+  const portions: Portion[][] = [];
   let room = 0;
-  for (const { slice, since, until } of slices) {
+  for (const [stretch, { since, until }] of stretches.entries()) {
     for (let from = since; from < until; from += ROW_MS) {
-      const piece = { slice, since: from, until: Math.min(from + ROW_MS, until) };
+      const portion = { stretch, since: from, until: Math.min(from + ROW_MS, until) };
       if (room <= 0 || portions.at(-1)!.length >= STATEMENT_ROWS) {
         portions.push([]);
         room = STATEMENT_MS;
       }
-      portions.at(-1)!.push(piece);
-      room -= piece.until - piece.since;
+      portions.at(-1)!.push(portion);
+      room -= portion.until - portion.since;
     }
   }
   return portions;
 }
-
-/** Numbers of a text, so many at a time; the list is the same each time. */
-export function eachTuple(text: string, length: number, take: (tuple: readonly number[]) => void): void {
-  const tuple: number[] = new Array<number>(length).fill(0);
-  let [n, value, sign] = [0, 0, 1];
-  for (let at = 0; at <= text.length && text !== ''; at += 1) {
-    const code = at < text.length ? text.charCodeAt(at) : COMMA;
-    if (code === MINUS) sign = -1;
-    else if (code !== COMMA) value = value * 10 + code - ZERO;
-    else {
-      tuple[n] = sign * value;
-      [n, value, sign] = [n + 1, 0, 1];
-      if (n < length) continue;
-      n = 0;
-      take(tuple);
-    }
-  }
-}
-
-const [COMMA, MINUS, ZERO] = [44, 45, 48];

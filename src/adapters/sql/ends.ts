@@ -1,4 +1,4 @@
-import type { CountRow } from './counts.ts';
+import { statesText, type CountRow } from './counts.ts';
 import { cubesFor, KEYS } from './cubes.ts';
 import { columnsOf } from './labels.ts';
 import { ask, list, type Steps } from './steps.ts';
@@ -24,11 +24,12 @@ export function* exactEnds(groups: readonly Gathered[], grouping: Grouping): Ste
   if (looks.length === 0) return;
   yield* refine(looks, grouping);
   const columns = columnsOf(grouping.query.group_by);
-  const { text, values } = conditionsOf(grouping.where);
+  // A group's own states are among those that are asked for.
+  const { text, values } = conditionsOf({ ...grouping.where, states: null });
   const statements = looks.map(({ group, end, slot }, look) => {
     const own = columns.map((column, n) => `AND c.${column} IN (${numbersOf(group.rows, n)})`).join(' ');
     return `SELECT ${look} AS look, ${end === 'first' ? 'min' : 'max'}(c.start) AS at FROM narrow_runs c
-      WHERE c.start >= ${slot.since} AND c.start < ${slot.until} ${own} AND c.state IN (${statesOf(group)})${text}`;
+      WHERE c.start >= ${slot.since} AND c.start < ${slot.until} ${own} AND ${statesOf('c.state', group)}${text}`;
   });
   const bound = looks.flatMap(() => values);
   for (const { look, at } of yield* ask<{ look: number; at: number }>(statements.join('\nUNION ALL '), bound)) {
@@ -53,15 +54,15 @@ function* refine(looks: readonly Look[], { where, query }: Grouping): Steps<void
     const none = KEYS.slice(finest.columns.length).map((key) => `AND k.${key} = 0`);
     return `SELECT ${look} AS look, ${end === 'first' ? 'min' : 'max'}(k.slot) AS slot FROM run_counts k
       WHERE k.cube = ${id} AND k.slot >= ${slot.since / slot_ms} AND k.slot < ${slot.until / slot_ms}
-        ${[...keys, ...none].join(' ')} AND k.state IN (${statesOf(group)})`;
+        ${[...keys, ...none].join(' ')} AND ${statesOf('k.state', group)}`;
   });
   for (const { look, slot } of yield* ask<{ look: number; slot: number | null }>(statements.join('\nUNION ALL '))) {
     if (slot !== null) long[look]!.slot = { since: slot * slot_ms, until: (slot + 1) * slot_ms };
   }
 } // prettier-ignore
 
-function statesOf({ rows }: Gathered): string {
-  return list([...new Set(rows.map(({ state }) => state))]);
+function statesOf(column: string, { rows }: Gathered): string {
+  return statesText(column, [...new Set(rows.map(({ state }) => state))]);
 }
 
 /** The slot to look into; null: the end is known already. */

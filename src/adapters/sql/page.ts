@@ -37,7 +37,7 @@ function* piecesOf({ order, after, limit }: PageQuery, where: Where): Steps<Piec
   const named = where.columns.size > 0 || (where.states?.length ?? 0) < CLASS_SIZE;
   const cube = named ? (cubesFor([...where.columns.keys()]).at(-1) ?? null) : null;
   const counted = cube ? yield* countedUntil() : 0;
-  const { whole, rest } = cube ? cut([span], cube, { counted, unended: false }) : { whole: [], rest: [span] };
+  const { whole, rest } = cube ? cut([span], cube, counted) : { whole: [], rest: [span] };
   const pieces = [...rest];
   if (cube && whole.length > 0) {
     const { since, until } = whole[0]!;

@@ -1,43 +1,88 @@
 import { columnsOf, keyOf } from './labels.ts';
+import { middleOf } from './narrow.ts';
 import type { Gathered, Grouping } from './summarize.ts';
 
-/** How many runs of each group have which duration, or which bucket of durations. */
+/** How long the runs of each group took. */
 export interface Sizes {
-  /** `key`: the numbers of the columns that are grouped by. */
+  /** `key` begins with the numbers of the columns that are grouped by. `runs` below 0: so many of those that were added are none. */
   add(place: { key: readonly number[]; state: number; slice: number }, size: number, runs: number): void;
-  /** Fills in the groups; `ms` makes a duration of a size. */
-  tell(ms: (size: number) => number): void;
+  /** Fills in the groups. */
+  tell(): void;
 }
 
-type Counts = Map<number, number>;
-type Branches = Map<number, Branches | Counts>;
+type Duration = NonNullable<Gathered['duration']>;
+
+/** The sizes of one group. */
+interface Collected {
+  add(size: number, runs: number): void;
+  duration(): Duration | null;
+}
+
+/** Durations as they are, one by one: hardly two of them are the same. */
+export function everyOne(): Collected {
+  const all: number[] = [];
+  return {
+    add: (ms) => void all.push(ms),
+    duration() {
+      const ascending = Float64Array.from(all).sort();
+      const at = (share: number): number => ascending[Math.ceil(share * ascending.length) - 1]!;
+      return ascending.length === 0 ? null : { p50: at(0.5), p95: at(0.95), max: at(1) };
+    },
+  };
+}
+
+/** Runs by the number of their bucket. */
+export function bucketed(): Collected {
+  const counts: number[] = [];
+  return {
+    add(bucket, runs) {
+      while (counts.length <= bucket) counts.push(0);
+      counts[bucket]! += runs;
+    },
+    duration() {
+      const total = counts.reduce((sum, runs) => sum + runs, 0);
+      const at = (share: number): number => {
+        let left = Math.ceil(share * total);
+        return middleOf(counts.findIndex((runs) => (left -= runs) <= 0));
+      };
+      return total === 0 ? null : { p50: at(0.5), p95: at(0.95), max: at(1) };
+    },
+  };
+}
+
+type Branches = Map<number, Branches | Collected>;
 
 /** Looked up by numbers, a level for each: there may be two hundred thousand runs to place. */
-export function createSizes(groups: readonly Gathered[], grouping: Grouping): Sizes {
-  const found = new Map<Gathered, Counts>();
+export function createSizes(
+  groups: readonly Gathered[],
+  grouping: Grouping,
+  collect: () => Collected,
+): Sizes {
+  const found = new Map<Gathered, Collected>();
   const named = new Map(groups.map((group) => [JSON.stringify(group.key), group]));
   const root: Branches = new Map();
-  const countsOf = (key: number[], state: number, slice: number): Counts => {
+  const columns = placesOf(grouping).by.length;
+  const collectedOf = (key: number[], state: number, slice: number): Collected => {
     const group = named.get(JSON.stringify(keyOf({ key, state, slice }, grouping)));
-    const counts = (group && found.get(group)) ?? new Map<number, number>();
-    if (group) found.set(group, counts);
-    return counts;
+    const collected = (group && found.get(group)) ?? collect();
+    if (group) found.set(group, collected);
+    return collected;
   };
   return {
     add({ key, state, slice }, size, runs) {
       let branches = root;
-      for (let n = 0; n <= key.length; n += 1) {
-        const number = n < key.length ? key[n]! : state;
+      for (let n = 0; n <= columns; n += 1) {
+        const number = n < columns ? key[n]! : state;
         let next = branches.get(number) as Branches | undefined;
         if (!next) branches.set(number, (next = new Map()));
         branches = next;
       }
-      let counts = branches.get(slice) as Counts | undefined;
-      if (!counts) branches.set(slice, (counts = countsOf([...key], state, slice)));
-      counts.set(size, (counts.get(size) ?? 0) + runs);
+      let collected = branches.get(slice) as Collected | undefined;
+      if (!collected) branches.set(slice, (collected = collectedOf(key.slice(0, columns), state, slice)));
+      collected.add(size, runs);
     },
-    tell(ms) {
-      for (const [group, counts] of found) if (counts.size > 0) group.duration = percentiles(counts, ms);
+    tell() {
+      for (const [group, collected] of found) group.duration = collected.duration();
     },
   };
 }
@@ -46,14 +91,3 @@ export function createSizes(groups: readonly Gathered[], grouping: Grouping): Si
 export function placesOf({ query }: Pick<Grouping, 'query'>): { by: ReturnType<typeof columnsOf>; state: boolean } {
   return { by: columnsOf(query.group_by), state: query.group_by.includes('status') };
 } // prettier-ignore
-
-function percentiles(counts: Counts, ms: (size: number) => number): NonNullable<Gathered['duration']> {
-  const ascending = Float64Array.from(counts.keys()).sort();
-  let total = 0;
-  for (const runs of counts.values()) total += runs;
-  const at = (share: number): number => {
-    let left = Math.ceil(share * total);
-    return ms(ascending.find((size) => (left -= counts.get(size)!) <= 0)!);
-  };
-  return { p50: at(0.5), p95: at(0.95), max: ms(ascending.at(-1)!) };
-}

@@ -1,9 +1,9 @@
 import { countRows, type Piece } from './counts.ts';
-import { eachTuple } from './durations.ts';
 import { placesOf, type Sizes } from './sizes.ts';
 import { UNIT_COLUMNS } from './spans.ts';
 import { ask, list, type Steps } from './steps.ts';
 import type { Grouping } from './summarize.ts';
+import { eachTuple } from './tuples.ts';
 import { conditionsOf, type Where } from './where.ts';
 
 // The index of runs by unit has their durations, so that those of a few units are not looked for among all runs.
@@ -47,40 +47,51 @@ export function* fromUnits(units: Rows, grouping: Grouping, sizes: Sizes): Steps
   const { where, slices } = grouping;
   const { by, state } = placesOf(grouping);
   const { since, until } = hullOf(slices);
-  const take = (found: string | null, key: (action: number) => number[]): void =>
-    eachTuple(found ?? '', 4, ([start, action, of, size]) => {
-      const slice = sliceAt(slices, start!);
-      if (slice !== null) sizes.add({ key: key(action!), state: state ? of! : 0, slice }, size!, 1);
+  // Told of a run is only what tells groups apart: of two hundred thousand that is most of the work.
+  const members = [
+    ...(slices.length > 1 ? ['start'] : []),
+    ...(by.includes('action') ? ['action'] : []),
+    ...(state ? ['state'] : []),
+    'duration_ms',
+  ];
+  const [atStart, atAction, atState] = [members.indexOf('start'), members.indexOf('action'), members.indexOf('state')];
+  const take: Take = (found, key) =>
+    eachTuple(found ?? '', members.length, (tuple) => {
+      const slice = atStart < 0 ? slices[0]!.slice : sliceAt(slices, tuple[atStart]!);
+      if (slice === null) return;
+      sizes.add({ key: key(tuple[atAction]), state: state ? tuple[atState]! : 0, slice }, tuple.at(-1)!, 1);
     });
+  const tuples = `string_agg(${members.map((member) => `CAST(c.${member} AS text)`).join(` || ',' || `)}, ',')`;
   const within = `c.start >= ${list([since])} AND c.start < ${list([until])} AND c.state IN (${list(where.states!)})`;
   const actions = where.columns.get('action');
   for (let from = 0; from < units.length; from += BATCH) {
     const batch = units.slice(from, from + BATCH);
     const rows = yield* ask<{ look: number; found: string | null }>(
       `WITH looks (look, unit) AS (VALUES ${batch.map(({ unit }, look) => `(${list([look, unit])})`).join(', ')})
-       SELECT l.look AS look, (SELECT ${TUPLES} FROM narrow_runs c WHERE c.unit = l.unit AND ${within}
+       SELECT l.look AS look, (SELECT ${tuples} FROM narrow_runs c WHERE c.unit = l.unit AND ${within}
          AND c.duration_ms IS NOT NULL${actions ? ` AND c.action IN (${list(actions)})` : ''}) AS found FROM looks l`,
     );
     for (const { look, found } of rows) {
-      take(found, (action) => by.map((column) => (column === 'action' ? action : batch[look]![column]!)));
+      take(found, (action) => by.map((column) => (column === 'action' ? action! : batch[look]![column]!)));
     }
   }
-  yield* withoutUnit(grouping, { within, take });
+  yield* withoutUnit(grouping, { within, tuples, take });
 } // prettier-ignore
 
-const TUPLES = "string_agg(c.start || ',' || c.action || ',' || c.state || ',' || c.duration_ms, ',')";
+/** Takes the runs of a text; `key`: what they are grouped by, with the action of each where it is told. */
+type Take = (found: string | null, key: (action: number | undefined) => number[]) => void;
 
 /** Runs without a block are of no unit. */
 function* withoutUnit(
   { where, query }: Grouping,
-  { within, take }: { within: string; take: (found: string | null, key: (action: number) => number[]) => void },
+  { within, tuples, take }: { within: string; tuples: string; take: Take },
 ): Steps<void> {
   if (where.columns.get('block')?.includes(0) === false) return;
   const { by } = placesOf({ query });
   const { text, values } = conditionsOf(where);
   const grouped = by.map((column) => `c.${column}`);
   const rows = yield* ask<{ found: string | null } & Record<string, number>>(
-    `SELECT ${grouped.map((column, n) => `${column} AS g${n}, `).join('')}${TUPLES} AS found FROM narrow_runs c
+    `SELECT ${grouped.map((column, n) => `${column} AS g${n}, `).join('')}${tuples} AS found FROM narrow_runs c
      WHERE c.unit = 0 AND ${within} AND c.duration_ms IS NOT NULL${text}${grouped.length > 0 ? ` GROUP BY ${grouped.join(', ')}` : ''}`,
     values,
   );

@@ -1,3 +1,4 @@
+import { SLOT_INDEX } from '../sql/cubes.ts';
 import { LOOSE_INDEX } from '../sql/going.ts';
 import { SPAN_INDEXES } from '../sql/spans.ts';
 
@@ -65,4 +66,6 @@ CREATE TABLE run_counts (
   runs INTEGER NOT NULL,
   PRIMARY KEY (cube, a, b, c, slot, state)
 ) WITHOUT ROWID;
+-- All durations of a few slots, without a look for each of them.
+${SLOT_INDEX}
 `;
