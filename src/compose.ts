@@ -23,6 +23,7 @@ import { runnerServiceOf } from './compose/runner-service.ts';
 import type { RunnerService } from './runners/service.ts';
 import { tracingOf } from './compose/tracing.ts';
 import type { Config } from './config.ts';
+import { loadTimes } from './history/interval.ts';
 import type { Records } from './history/records.ts';
 import { createApprovalWatch, type ApprovalWatch } from './runs/conduct-approvals.ts';
 import { conductWorkflow } from './runs/conduct.ts';
@@ -83,6 +84,8 @@ export interface App {
   /** What a server answers its runners. */
   runners: RunnerService;
   server: Omit<ServerParts, 'onFirstCall'>;
+  /** Does ahead what a first question would wait for. */
+  prepare(): void;
   close(): Promise<void>;
 }
 
@@ -187,6 +190,10 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
       identity: { principal: osPrincipal(), roles: ['admin'], scope: null },
       log,
       tracing,
+    },
+    prepare() {
+      // What does not work is told to whoever asks.
+      Promise.all([records.prepare(), loadTimes()]).catch(() => undefined);
     },
     async close() {
       await Promise.all([submitter.stop(), mirror.close(), tracing?.close(), journal?.keeper.stop()]);

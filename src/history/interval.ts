@@ -27,12 +27,14 @@ export interface Resolved {
   interval: Interval;
 }
 
-/**
- * Resolves the time arguments of a question. Throws `invalid_argument` with what would be understood. The libraries
- * are loaded with the first question, because a start must not wait for them.
- */
+/** Loaded when first needed, because a start must not wait for the libraries. */
+export function loadTimes(): Promise<typeof import('./time/resolve.ts')> {
+  return import('./time/resolve.ts');
+}
+
+/** Resolves the time arguments of a question. Throws `invalid_argument` with what would be understood. */
 export async function resolveInterval(request: IntervalRequest, reference: Now): Promise<Resolved> {
-  const { resolve } = await import('./time/resolve.ts');
+  const { resolve } = await loadTimes();
   return resolve(request, reference);
 }
 
@@ -42,6 +44,6 @@ export async function resolveInstant(
   text: string,
   reference: Now & { timezone: string | undefined },
 ): Promise<{ at: number; utc: string; local: string; timezone: string; note: string | null }> {
-  const { resolveMoment } = await import('./time/resolve.ts');
+  const { resolveMoment } = await loadTimes();
   return resolveMoment(name, text, reference);
 }

@@ -7,8 +7,13 @@ import { acceptSubscribers } from './accept-subscribers.ts';
 import { createServerFactory, type ServerParts } from './mcp-server.ts';
 import { createRunSubscriptions, type RunSubscriptions } from './run-subscriptions.ts';
 
+export interface StdioParts extends ServerParts {
+  /** Called once a client has what it asked for first, so that it does not wait for what is done now. */
+  onFirstAnswer: () => void;
+}
+
 /** Serves both protocol eras over stdin and stdout until the client closes or a signal asks to end. */
-export async function serveOverStdio(parts: ServerParts): Promise<void> {
+export async function serveOverStdio(parts: StdioParts): Promise<void> {
   const servers: McpServer[] = [];
   const subscriptions = createRunSubscriptions({ ...parts.services, log: parts.log }, async (uri) => {
     // The library hands it on to those who asked for this address. One that only probed is not connected.
@@ -22,7 +27,7 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
     return server;
   };
   const handle = serveStdio(factory, {
-    transport: overheard(new StdioServerTransport(), subscriptions),
+    transport: overheard(answering(new StdioServerTransport(), parts.onFirstAnswer), subscriptions),
     onerror: (error) => parts.log('warn', 'protocol error', { error: messageOf(error) }),
   });
   // A client that is gone closes stdout first, sometimes: not worth a crash.
@@ -37,6 +42,16 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
   ]);
   subscriptions.close();
   await handle.close();
+}
+
+function answering(transport: StdioServerTransport, onFirstAnswer: () => void): StdioServerTransport {
+  const send = transport.send.bind(transport);
+  transport.send = async (message) => {
+    transport.send = send;
+    await send(message);
+    onFirstAnswer();
+  };
+  return transport;
 }
 
 /**
