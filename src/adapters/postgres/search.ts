@@ -12,7 +12,7 @@ import type { Database } from './database.ts';
 import { plain } from './plain-text.ts';
 import { walkWith } from './walk.ts';
 
-const DIALECT: Dialect = { position: 'strpos', spell: plain };
+const DIALECT: Dialect = { position: 'strpos', spell: plain, apart: 'OFFSET 0' };
 
 export function createHistory({ read, snapshot }: Pick<Database, 'read' | 'snapshot'>): RunHistory {
   const walk = <T>(steps: () => Steps<T>): Promise<T> => snapshot((query) => walkWith(query, steps()));

@@ -24,6 +24,8 @@ export interface Dialect {
   position: 'instr' | 'strpos';
   /** As in `narrowOf`. */
   spell: (text: string) => string;
+  /** Ends an inner SELECT that is to be planned by itself, where rows in the order of the outer one would cost far more. */
+  apart: '' | 'OFFSET 0';
 }
 
 /** A list of numbers in a statement. They are ours, from the database itself; anything else is refused. */

@@ -15,7 +15,7 @@ import { storable } from './storable.ts';
 import { createStatements } from './statements.ts';
 import { walk } from './walk.ts';
 
-const DIALECT: Dialect = { position: 'instr', spell: storable };
+const DIALECT: Dialect = { position: 'instr', spell: storable, apart: '' };
 
 export interface SyncHistory {
   search(query: RunQuery, scope: Scope): FoundPage;
