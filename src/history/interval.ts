@@ -1,4 +1,5 @@
 import type { TimeSpan } from './search.ts';
+import type * as Times from './time/resolve.ts';
 
 export interface IntervalRequest {
   during?: string | undefined;
@@ -28,7 +29,7 @@ export interface Resolved {
 }
 
 /** Loaded when first needed, because a start must not wait for the libraries. */
-export function loadTimes(): Promise<typeof import('./time/resolve.ts')> {
+export function loadTimes(): Promise<typeof Times> {
   return import('./time/resolve.ts');
 }
 

@@ -67,7 +67,10 @@ function* told(found: readonly { one: Arrived; last: Seen }[], traced: Traced): 
   const own = found.map(({ one }, n) => ({ units: one.all, after: before[n]?.start }));
   const begun = yield* ends(own, { end: 'first', actions });
   const lasts = found.map(({ last }) => last);
-  const records = yield* recordsOf(lasts.map((last) => inState(last, SUCCESS)), actions);
+  const records = yield* recordsOf(
+    lasts.map((last) => inState(last, SUCCESS)),
+    actions,
+  );
   const names = yield* namesOf(lasts.map(({ unit }) => unit));
   const behind = yield* behindOf(lasts.map(({ unit }) => names.get(unit)!), traced.selection); // prettier-ignore
   return lasts.map(({ start, unit }, n) => {

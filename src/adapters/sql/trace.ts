@@ -1,5 +1,11 @@
 import type { Scope } from '../../access/identity.ts';
-import { MOST_RETURNS, type Return, type TracedVersion, type TracePage, type TraceQuery } from '../../history/versions.ts';
+import {
+  MOST_RETURNS,
+  type Return,
+  type TracedVersion,
+  type TracePage,
+  type TraceQuery,
+} from '../../history/versions.ts';
 import { FAILED, SUCCESS } from './spans.ts';
 import { arrived, groundOf, others, runOf, versionNamed, type Arrived, type Traced } from './traced.ts';
 import { currentOf } from './trace-current.ts';

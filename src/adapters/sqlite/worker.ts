@@ -125,9 +125,9 @@ function close(): void {
 port.on('message', ({ id, method, args }: Call) => {
   current = id;
   // What was never opened is not opened for being closed.
-  const called = (): ((...args: unknown[]) => unknown) => (method === 'close' ? close : (methods()[method] as Method as () => unknown));
-  port.postMessage(answer(id, () => called()(...args)));
-}); // prettier-ignore
+  const named = (): Method | undefined => (method === 'close' ? close : methods()[method]);
+  port.postMessage(answer(id, () => (named() as (...args: unknown[]) => unknown)(...args)));
+});
 
 // Every call needs it; one that finds none says why.
 try {
