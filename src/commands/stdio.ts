@@ -7,8 +7,11 @@ export async function stdio(app: App): Promise<void> {
   const housekeeping = createHousekeeping(app);
   await serveOverStdio({
     ...app.server,
-    onFirstCall: () => housekeeping.begin(),
-    onFirstAnswer: () => app.prepare(),
+    onFirstCall: () => {
+      void app.prepare();
+      housekeeping.begin();
+    },
+    onQuiet: () => void app.prepare(),
   });
   await housekeeping.end();
 }

@@ -1,5 +1,4 @@
 import type { TimeSpan } from './search.ts';
-import type * as Times from './time/resolve.ts';
 
 export interface IntervalRequest {
   during?: string | undefined;
@@ -28,14 +27,12 @@ export interface Resolved {
   interval: Interval;
 }
 
-/** Loaded when first needed, because a start must not wait for the libraries. */
-export function loadTimes(): Promise<typeof Times> {
-  return import('./time/resolve.ts');
-}
-
-/** Resolves the time arguments of a question. Throws `invalid_argument` with what would be understood. */
+/**
+ * Resolves the time arguments of a question. Throws `invalid_argument` with what would be understood. The libraries
+ * are loaded when first needed, because a start must not wait for them.
+ */
 export async function resolveInterval(request: IntervalRequest, reference: Now): Promise<Resolved> {
-  const { resolve } = await loadTimes();
+  const { resolve } = await import('./time/resolve.ts');
   return resolve(request, reference);
 }
 
@@ -45,6 +42,6 @@ export async function resolveInstant(
   text: string,
   reference: Now & { timezone: string | undefined },
 ): Promise<{ at: number; utc: string; local: string; timezone: string; note: string | null }> {
-  const { resolveMoment } = await loadTimes();
+  const { resolveMoment } = await import('./time/resolve.ts');
   return resolveMoment(name, text, reference);
 }

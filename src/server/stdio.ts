@@ -8,9 +8,12 @@ import { createServerFactory, type ServerParts } from './mcp-server.ts';
 import { createRunSubscriptions, type RunSubscriptions } from './run-subscriptions.ts';
 
 export interface StdioParts extends ServerParts {
-  /** Called once a client has what it asked for first, so that it does not wait for what is done now. */
-  onFirstAnswer: () => void;
+  /** Called once a client has what it asked for and asks for nothing more at first, so that nobody waits for what is done now. */
+  onQuiet: () => void;
 }
+
+/** Clients ask what there is as soon as they are connected. */
+const QUIET_MS = 100;
 
 /** Serves both protocol eras over stdin and stdout until the client closes or a signal asks to end. */
 export async function serveOverStdio(parts: StdioParts): Promise<void> {
@@ -27,7 +30,7 @@ export async function serveOverStdio(parts: StdioParts): Promise<void> {
     return server;
   };
   const handle = serveStdio(factory, {
-    transport: overheard(answering(new StdioServerTransport(), parts.onFirstAnswer), subscriptions),
+    transport: overheard(answering(new StdioServerTransport(), parts.onQuiet), subscriptions),
     onerror: (error) => parts.log('warn', 'protocol error', { error: messageOf(error) }),
   });
   // A client that is gone closes stdout first, sometimes: not worth a crash.
@@ -44,12 +47,16 @@ export async function serveOverStdio(parts: StdioParts): Promise<void> {
   await handle.close();
 }
 
-function answering(transport: StdioServerTransport, onFirstAnswer: () => void): StdioServerTransport {
+function answering(transport: StdioServerTransport, onQuiet: () => void): StdioServerTransport {
   const send = transport.send.bind(transport);
-  transport.send = async (message) => {
+  let timer: NodeJS.Timeout | null = null;
+  const quiet = (): void => {
     transport.send = send;
+    onQuiet();
+  };
+  transport.send = async (message) => {
     await send(message);
-    onFirstAnswer();
+    timer = timer?.refresh() ?? setTimeout(quiet, QUIET_MS).unref();
   };
   return transport;
 }

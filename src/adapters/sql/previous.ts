@@ -4,7 +4,15 @@ import { groundOf } from './traced.ts';
 import { ends, inState, recordsOf } from './unit-runs.ts';
 import { versionsOf, type Ground, type Unit } from './units.ts';
 
-const EVERYTHING = { actions: null, fits: 'true', there: 'true', near: 'true', beside: 'true', places: null };
+const EVERYTHING = {
+  actions: null,
+  fits: 'true',
+  there: 'true',
+  near: 'true',
+  beside: 'true',
+  varying: [],
+  places: null,
+};
 
 /** For each run the launched one before it, of the same block in the same workspace: whoever sees the run sees that, too. */
 export function* previousOf(runs: readonly (Ground & { start: number })[]): Steps<(ActionRun | null)[]> {

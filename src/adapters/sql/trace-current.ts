@@ -33,9 +33,8 @@ function* inOrder(grounds: readonly Ground[]): Steps<Ground[]> {
     return `${JSON.stringify(organization)},${JSON.stringify(workspace)}`;
   });
   const blocks = ranked(terms, grounds.map(({ block }) => block), (value) => JSON.stringify(value));
-  return [...grounds].sort(
-    (a, b) => spots.get(a.place)! - spots.get(b.place)! || blocks.get(a.block)! - blocks.get(b.block)!,
-  );
+  const placed = grounds.map((ground) => ({ ground, rank: spots.get(ground.place)! * blocks.size + blocks.get(ground.block)! }));
+  return placed.sort((a, b) => a.rank - b.rank).map(({ ground }) => ground);
 } // prettier-ignore
 
 function ranked(terms: ReadonlyMap<number, string>, numbers: readonly number[], name: (value: string) => string): Map<number, number> {

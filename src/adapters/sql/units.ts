@@ -43,6 +43,8 @@ export interface Selection {
   near: string;
   /** What is told of a version beside itself is of these rows. */
   beside: string;
+  /** What else than its release may tell units of a ground apart. */
+  varying: readonly string[];
   /** Numbers of the places that are seen; null: all. */
   places: readonly number[] | null;
 }
@@ -57,7 +59,11 @@ export function selectionOf({ columns, span }: Where, places: readonly number[] 
   });
   const environments = columns.get('environment');
   const beside = environments ? `x.environment IN (${list(environments)})` : 'true';
-  return { actions, fits: fits.join(' AND ') || 'true', ...thereIn(span), beside, places };
+  const varying = (['environment', 'origin', 'action'] as const).filter((column) => {
+    const values = column === 'action' ? (actions ?? [0]) : columns.get(column);
+    return values?.length !== 1;
+  });
+  return { actions, fits: fits.join(' AND ') || 'true', ...thereIn(span), beside, varying, places };
 }
 
 const ALWAYS_THERE = 'true';
@@ -101,14 +107,15 @@ interface AskedRow extends Ground {
 
 /** Where there are versions that are asked for and that have a run in the span. */
 export function* groundsAsked(selection: Selection, { apart }: Dialect): Steps<Asked[]> {
-  const { actions, fits, near, there } = selection;
+  const { actions, fits, near, there, varying } = selection;
   // Where a unit did not succeed another one of its version may have, in the span or not, and then counts when that was.
   const other = `SELECT max(y.first_success) FROM unit_spans y WHERE y.action IN (${list(actions ?? [0])})
     AND y.place = x.place AND y.block = x.block AND y.release = x.release`;
+  const alike = varying.map((column) => `min(x.${column}) = max(x.${column})`).join(' AND ');
   const rows = yield* ask<AskedRow>(
     `SELECT x.place AS place, x.block AS block, count(*) AS units, max(coalesce(x.first_success, x.first_run)) AS newest,
        ${there === ALWAYS_THERE ? 'NULL' : `max(CASE WHEN x.first_success IS NULL THEN (${other}) END)`} AS other, count(x.first_success) AS succeeded,
-       CASE WHEN min(x.environment) = max(x.environment) AND min(x.origin) = max(x.origin) AND min(x.action) = max(x.action) THEN 0 ELSE 1 END AS mixed
+       CASE WHEN ${alike || 'true'} THEN 0 ELSE 1 END AS mixed
      FROM (SELECT x.* FROM unit_spans x WHERE ${ofActions(actions)} AND ${fits} AND ${near} ${apart}) AS x
      WHERE ${there} GROUP BY x.place, x.block`,
   );
