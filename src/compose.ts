@@ -25,6 +25,7 @@ import { runnerServiceOf } from './compose/runner-service.ts';
 import type { RunnerService } from './runners/service.ts';
 import { tracingOf } from './compose/tracing.ts';
 import type { Config } from './config.ts';
+import { resolveInterval } from './history/interval.ts';
 import type { Records } from './history/records.ts';
 import { createApprovalWatch, type ApprovalWatch } from './runs/conduct-approvals.ts';
 import { conductWorkflow } from './runs/conduct.ts';
@@ -87,6 +88,8 @@ export interface App {
   /** What a server answers its runners. */
   runners: RunnerService;
   server: Omit<ServerParts, 'onFirstCall'>;
+  /** Does ahead, once, what a first question would wait for. */
+  prepare(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -155,6 +158,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
     ...{ apis, submitter, store, mirror, policy, recorder, approvalLink: answers.link },
     outage: journal?.outage ?? null,
   });
+  let prepared: Promise<void> | null = null;
   return {
     config,
     log,
@@ -197,6 +201,7 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
       log,
       tracing,
     },
+    prepare: () => (prepared ??= prepare(records, config)),
     async close() {
       await Promise.all([submitter.stop(), mirror.close(), tracing?.close(), journal?.keeper.stop()]);
       await apis.close();
@@ -205,6 +210,14 @@ export function compose({ config, flags, executes }: ComposeOptions): App {
       await records.close();
     },
   };
+}
+
+async function prepare(records: Records, config: Config): Promise<void> {
+  // Loads the libraries and the tables of time zones.
+  const times = async (): Promise<unknown> =>
+    resolveInterval({}, { now: systemClock.now(), zone: config.timezone });
+  // What does not work is told to whoever asks.
+  await Promise.allSettled([records.prepare(), times()]);
 }
 
 function toolsOf({ runMode }: Config, executes: boolean): readonly Tool[] {

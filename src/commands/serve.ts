@@ -36,6 +36,7 @@ export async function serve(app: App, options: Readonly<Record<string, string>>)
       next: 'name another place with --host and --port',
     });
   });
+  void app.prepare();
   app.answers.page.url ??= server.url;
   process.stderr.write(`polycrate-mcp: serving MCP at ${server.url}${http.authenticator ? '' : ', open to everybody who reaches it'}${app.supervision.executes ? '' : ', for runners to execute'}\n`);
   // A second signal must not end the process while it passes open runs on.

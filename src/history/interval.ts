@@ -29,7 +29,7 @@ export interface Resolved {
 
 /**
  * Resolves the time arguments of a question. Throws `invalid_argument` with what would be understood. The libraries
- * are loaded with the first question, because a start must not wait for them.
+ * are loaded when first needed, because a start must not wait for them.
  */
 export async function resolveInterval(request: IntervalRequest, reference: Now): Promise<Resolved> {
   const { resolve } = await import('./time/resolve.ts');

@@ -27,5 +27,7 @@ export interface Records {
   house: HouseEvents;
   webhooks: WebhookQueue;
   exchange: RunnerExchange;
+  /** Does ahead what a first question would wait for; nothing is opened, connected or written. */
+  prepare(): Promise<void>;
   close(): Promise<void>;
 }

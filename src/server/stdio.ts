@@ -7,8 +7,16 @@ import { acceptSubscribers } from './accept-subscribers.ts';
 import { createServerFactory, type ServerParts } from './mcp-server.ts';
 import { createRunSubscriptions, type RunSubscriptions } from './run-subscriptions.ts';
 
+export interface StdioParts extends ServerParts {
+  /** Called once a client has what it asked for and asks for nothing more at first, so that nobody waits for what is done now. */
+  onQuiet: () => void;
+}
+
+/** Clients ask what there is as soon as they are connected. */
+const QUIET_MS = 100;
+
 /** Serves both protocol eras over stdin and stdout until the client closes or a signal asks to end. */
-export async function serveOverStdio(parts: ServerParts): Promise<void> {
+export async function serveOverStdio(parts: StdioParts): Promise<void> {
   const servers: McpServer[] = [];
   const subscriptions = createRunSubscriptions({ ...parts.services, log: parts.log }, async (uri) => {
     // The library hands it on to those who asked for this address. One that only probed is not connected.
@@ -22,7 +30,7 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
     return server;
   };
   const handle = serveStdio(factory, {
-    transport: overheard(new StdioServerTransport(), subscriptions),
+    transport: overheard(answering(new StdioServerTransport(), parts.onQuiet), subscriptions),
     onerror: (error) => parts.log('warn', 'protocol error', { error: messageOf(error) }),
   });
   // A client that is gone closes stdout first, sometimes: not worth a crash.
@@ -37,6 +45,20 @@ export async function serveOverStdio(parts: ServerParts): Promise<void> {
   ]);
   subscriptions.close();
   await handle.close();
+}
+
+function answering(transport: StdioServerTransport, onQuiet: () => void): StdioServerTransport {
+  const send = transport.send.bind(transport);
+  let timer: NodeJS.Timeout | null = null;
+  const quiet = (): void => {
+    transport.send = send;
+    onQuiet();
+  };
+  transport.send = async (message) => {
+    await send(message);
+    timer = timer?.refresh() ?? setTimeout(quiet, QUIET_MS).unref();
+  };
+  return transport;
 }
 
 /**

@@ -78,6 +78,40 @@ export const query: fc.Arbitrary<Omit<RunQuery, 'after'>> = fc.record({
   limit: fc.integer({ min: 1, max: 9 }),
 }); // prettier-ignore
 
+/** Runs of few kinds at few times. */
+const alike: fc.Arbitrary<Past> = past.chain((run) =>
+  fc.record({
+    workspace: fc.constantFrom('shop', 'web'),
+    block: fc.constantFrom('db', 'db', 'web', null),
+    block_version: fc.constantFrom('1.0', '2.0'),
+    action: fc.constantFrom('install', 'status'),
+    environment: fc.constantFrom('production', 'staging'),
+    reason: fc.constantFrom('ticket 1', 'ticket 12', 'nightly web', null),
+  }).map((narrow) => ({ ...run, organization: 'acme', kind: 'action', launched: run.exit_code !== 137, ...narrow })),
+); // prettier-ignore
+
+/** What units of versions can answer, and words. */
+const aboutVersions: fc.Arbitrary<Omit<RunQuery, 'after'>> = fc.record({
+  filters: fc
+    .record({
+      workspace: few('shop', 'web'),
+      block: fc.option(fc.constantFrom(['db'], ['web'], ['db', 'web']), { nil: undefined }),
+      block_version: maybe(fc.constantFrom('1.0', '2.0')),
+      action: fc.option(fc.constantFrom(['install'], ['status']), { nil: undefined }),
+      environment: few('production', 'staging'),
+      status: few(...RUN_STATUSES),
+      text: maybe(fc.constantFrom('ticket 1', 'TICKET', 'nightly', 'nothing like it')),
+      span: fc.constantFrom({ since: null, until: null }, { since: T0 + 60_000, until: T0 + 2 * DAY }),
+    })
+    .map(({ span, ...names }) => {
+      const given = Object.fromEntries(Object.entries(names).filter(([, value]) => value !== undefined));
+      return { ...given, time_field: 'started' as const, span };
+    }),
+  include_excluded: fc.constantFrom(false, false, true),
+  order: fc.constantFrom<RunOrder>('newest', 'oldest'),
+  limit: fc.integer({ min: 1, max: 5 }),
+});
+
 /** The same questions, answered by looking at every record: slow, plain, and independent of any SQL. */
 export function matches(run: ActionRun, filters: RunFilters): boolean {
   const among = <T>(wanted: readonly T[] | undefined, ...values: (T | null | undefined)[]): boolean =>
@@ -143,6 +177,26 @@ export function searchContract(kind: LedgerKind): void {
         }),
         // Shrinking a counterexample stops in time to be reported.
         { numRuns: 15, interruptAfterTimeLimit: 20_000 },
+      );
+    });
+
+    it('gives the same pages where many runs are alike and began at the same time, by their versions or their words', async () => {
+      const histories = fc.array(alike, { minLength: 25, maxLength: 40 });
+      const questions = fc.array(aboutVersions, { minLength: 60, maxLength: 60 });
+      await fc.assert(
+        fc.asyncProperty(histories, questions, async (history, queries) => {
+          const place = await kind.place();
+          const connected = kind.connect(place.at);
+          try {
+            const runs: ActionRun[] = [];
+            for (const one of history) runs.push(await storeRun(connected, one));
+            for (const one of queries) await compare(connected.history.search, runs, one);
+          } finally {
+            await connected.close();
+            await place.remove();
+          }
+        }),
+        { numRuns: 6, interruptAfterTimeLimit: 20_000 },
       );
     });
 

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, ClientConfig, Pool, QueryResultRow, types } from 'pg';
 import { messageOf } from '../../shared/errors.ts';
 import type { Log } from '../../shared/ports.ts';
+import { loadDriver } from './driver.ts';
 import { isPassing, locationOf, unavailable } from './failures.ts';
 
 /** Runs one statement, with `$1` … for the values. */
@@ -50,7 +51,7 @@ export interface DatabaseOptions {
 /** Loads the driver; connects when first used. */
 export async function createDatabase(options: DatabaseOptions): Promise<Database> {
   const { url, log, patience_ms = PATIENCE_MS } = options;
-  const driver = await import('pg');
+  const driver = await loadDriver();
   const location = locationOf(url);
   const config: ClientConfig = {
     connectionString: url,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Records } from '../../history/records.ts';
 import type { Log } from '../../shared/ports.ts';
+import { loadDriver } from './driver.ts';
 import type { OpenLedger } from './open.ts';
 
 export interface PostgresOptions {
@@ -147,6 +148,7 @@ export function createPostgresLedger(options: PostgresOptions): Records {
       pruned: async () => (await opened()).upkeep.pruned(),
       clean: async (after, onProgress) => (await opened(false)).upkeep.clean(after, onProgress),
     },
+    prepare: async () => void (await Promise.all([import('./open.ts'), loadDriver()])),
     async close() {
       // An attempt that failed left nothing open.
       await (await opening?.catch(() => null))?.close();

@@ -12,7 +12,15 @@ import type { Database } from './database.ts';
 import { plain } from './plain-text.ts';
 import { walkWith } from './walk.ts';
 
-const DIALECT: Dialect = { position: 'strpos', spell: plain };
+const DIALECT: Dialect = {
+  position: 'strpos',
+  spell: plain,
+  apart: 'OFFSET 0',
+  numbers: {
+    gathered: (column) => `CAST(array_agg(${column}) AS text)`,
+    bound: 'SELECT unnest(CAST(? AS bigint[]))',
+  },
+};
 
 export function createHistory({ read, snapshot }: Pick<Database, 'read' | 'snapshot'>): RunHistory {
   const walk = <T>(steps: () => Steps<T>): Promise<T> => snapshot((query) => walkWith(query, steps()));

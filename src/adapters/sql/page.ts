@@ -1,9 +1,10 @@
 import type { RunQuery } from '../../history/search.ts';
 import { countedUntil, cut, END, spanOf, type Piece } from './counts.ts';
 import { cubesFor, KEYS } from './cubes.ts';
+import { hitsOf } from './hits.ts';
 import { CLASS_SIZE } from './narrow.ts';
 import { ask, list, type Steps } from './steps.ts';
-import { conditionsOf, type Where } from './where.ts';
+import { conditionsOf, type Clause, type Where } from './where.ts';
 
 export type PageQuery = Pick<RunQuery, 'order' | 'limit' | 'after'>;
 
@@ -13,10 +14,12 @@ export interface Found {
   record: string;
 }
 
-/** One row more than the page has, if there is one. */
-export function* page(query: PageQuery, where: Where): Steps<Found[]> {
+/** One row more than the page has, if there is one. `total`: how many runs there are, where that is known. */
+export function* page(query: PageQuery, where: Where, total = Infinity): Steps<Found[]> {
   if (!where.possible) return [];
   if (query.order === 'longest') return yield* longest(query, where);
+  const hits = yield* hitsOf(where, total);
+  if (hits) return yield* amongHits(query, hits);
   const wanted = query.limit + 1;
   const found: Found[] = [];
   for (const piece of yield* piecesOf(query, where)) {
@@ -73,6 +76,20 @@ function joined(pieces: readonly Piece[]): Piece[] {
 }
 
 const RUNS = 'narrow_runs c CROSS JOIN runs r';
+
+/** Only of those that are on the page the records are read. */
+function amongHits({ order, after, limit }: PageQuery, hits: Clause): Steps<Found[]> {
+  const [direction, beyond, end, bound] = order === 'oldest' ? ['ASC', '>', 'max', END] : ['DESC', '<', 'min', -END];
+  const next = after ? ` WHERE start ${beyond} ?` : '';
+  const behind = after ? ` AND (h.start ${beyond} ? OR (h.start = ? AND r.id ${beyond} ?))` : '';
+  return ask<Found>(
+    `WITH hits (start, n) AS (${hits.text}), top (start) AS (SELECT start FROM hits${next} ORDER BY start ${direction} LIMIT ${limit + 1})
+     SELECT h.start AS value, r.id AS id, r.record AS record FROM hits h CROSS JOIN runs r
+     WHERE r.n = h.n AND h.start ${beyond === '>' ? '<=' : '>='} coalesce((SELECT ${end}(start) FROM top), ${list([bound])})${behind}
+     ORDER BY h.start ${direction}, r.id ${direction} LIMIT ${limit + 1}`,
+    [...hits.values, ...(after ? [after.value, after.value, after.value, after.id] : [])],
+  );
+} // prettier-ignore
 
 function rowsOf(
   { order, after }: Pick<RunQuery, 'order' | 'after'>,

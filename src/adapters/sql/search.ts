@@ -19,7 +19,8 @@ export function* search(query: RunQuery, dialect: Dialect, scope: Scope): Steps<
   const total = query.include_excluded
     ? counted + excluded.never_launched + excluded.workflow_parents
     : counted;
-  const found = total === 0 ? [] : yield* page(query, query.include_excluded ? where : countedOnly(where));
+  const found =
+    total === 0 ? [] : yield* page(query, query.include_excluded ? where : countedOnly(where), total);
   const shown = found.slice(0, query.limit);
   const last = shown.at(-1);
   return {

@@ -24,6 +24,10 @@ export interface Dialect {
   position: 'instr' | 'strpos';
   /** As in `narrowOf`. */
   spell: (text: string) => string;
+  /** Ends an inner SELECT that is to be planned by itself, where rows in the order of the outer one would cost far more. */
+  apart: '' | 'OFFSET 0';
+  /** Makes one text of the numbers in a column, and rows of such a text where it is bound. */
+  numbers: { gathered: (column: string) => string; bound: string };
 }
 
 /** A list of numbers in a statement. They are ours, from the database itself; anything else is refused. */

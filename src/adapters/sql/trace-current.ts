@@ -4,13 +4,15 @@ import { behindOf } from './behind.ts';
 import { SUCCESS } from './spans.ts';
 import { ask, list, type Steps } from './steps.ts';
 import { arrived, groundOf, others, runOf, succeeded, type Arrived, type Traced } from './traced.ts';
-import { ends, recordsOf, type Seen } from './unit-runs.ts';
-import { namesOf, versionsOf, type Asked, type Ground, type Selection } from './units.ts';
+import { ends, inState, recordsOf, type Seen } from './unit-runs.ts';
+import { groundsWithSuccess, namesOf, versionsOf, type Asked, type Ground, type Selection } from './units.ts';
 import { placeOf } from './where.ts';
 
 /** Which version succeeded last in each workspace that the question is about. */
 export function* currentOf(asked: readonly Asked[], selection: Selection): Steps<Pick<TracePage, 'current' | 'total_current'>> {
-  const grounds = yield* inOrder(yield* withSuccess(asked, selection));
+  const unsure = asked.filter(({ succeeded }) => !succeeded);
+  const sure = asked.filter(({ succeeded }) => succeeded);
+  const grounds = yield* inOrder([...sure, ...(yield* groundsWithSuccess(unsure, selection))]);
   const shown = yield* versionsOf(grounds.slice(0, MOST_CURRENT), { ...selection, there: 'true' });
   const traced: Traced = { grounds: new Map(shown.map((all) => [groundOf(all[0]!), all.map(arrived)])), selection };
   const versions = [...traced.grounds.values()].flat().filter(succeeded);
@@ -23,17 +25,25 @@ export function* currentOf(asked: readonly Asked[], selection: Selection): Steps
   return { current: yield* told([...newest.values()], traced), total_current: grounds.length };
 } // prettier-ignore
 
-/** Where a version succeeded. */
-function* withSuccess(asked: readonly Asked[], selection: Selection): Steps<Ground[]> {
-  const unsure = asked.filter(({ succeeded }) => !succeeded);
-  const versions = yield* versionsOf(unsure, { ...selection, there: 'true' });
-  const there = unsure.filter((_, n) => versions[n]!.some(succeeded));
-  return [...asked.filter(({ succeeded }) => succeeded), ...there];
-} // prettier-ignore
-
 /** By organization, workspace and block. */
 function* inOrder(grounds: readonly Ground[]): Steps<Ground[]> {
-  const numbers = [...new Set(grounds.flatMap(({ place, block }) => [place, block]))];
+  const terms = yield* termsOf([...new Set(grounds.flatMap(({ place, block }) => [place, block]))]);
+  const spots = ranked(terms, grounds.map(({ place }) => place), (value) => {
+    const { organization, workspace } = placeOf(value);
+    return `${JSON.stringify(organization)},${JSON.stringify(workspace)}`;
+  });
+  const blocks = ranked(terms, grounds.map(({ block }) => block), (value) => JSON.stringify(value));
+  const placed = grounds.map((ground) => ({ ground, rank: spots.get(ground.place)! * blocks.size + blocks.get(ground.block)! }));
+  return placed.sort((a, b) => a.rank - b.rank).map(({ ground }) => ground);
+} // prettier-ignore
+
+function ranked(terms: ReadonlyMap<number, string>, numbers: readonly number[], name: (value: string) => string): Map<number, number> {
+  const named = [...new Set(numbers)].map((number) => ({ number, name: name(terms.get(number)!) }));
+  named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return new Map(named.map(({ number }, rank) => [number, rank]));
+} // prettier-ignore
+
+function* termsOf(numbers: readonly number[]): Steps<Map<number, string>> {
   const terms = new Map<number, string>();
   for (let from = 0; from < numbers.length; from += BATCH) {
     const rows = yield* ask<{ id: number; value: string }>(
@@ -41,11 +51,7 @@ function* inOrder(grounds: readonly Ground[]): Steps<Ground[]> {
     );
     for (const { id, value } of rows) terms.set(id, value);
   }
-  const named = grounds.map((ground) => {
-    const { organization, workspace } = placeOf(terms.get(ground.place)!);
-    return { ground, name: JSON.stringify([organization, workspace, terms.get(ground.block)]) };
-  });
-  return named.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ ground }) => ground);
+  return terms;
 }
 
 const BATCH = 5_000;
@@ -60,7 +66,10 @@ function* told(found: readonly { one: Arrived; last: Seen }[], traced: Traced): 
   const own = found.map(({ one }, n) => ({ units: one.all, after: before[n]?.start }));
   const begun = yield* ends(own, { end: 'first', actions });
   const lasts = found.map(({ last }) => last);
-  const records = yield* recordsOf(lasts, [SUCCESS], actions);
+  const records = yield* recordsOf(
+    lasts.map((last) => inState(last, SUCCESS)),
+    actions,
+  );
   const names = yield* namesOf(lasts.map(({ unit }) => unit));
   const behind = yield* behindOf(lasts.map(({ unit }) => names.get(unit)!), traced.selection); // prettier-ignore
   return lasts.map(({ start, unit }, n) => {

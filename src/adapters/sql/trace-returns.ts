@@ -1,9 +1,8 @@
-import { MOST_RETURNS, type Return, type TracedVersion } from '../../history/versions.ts';
+import { MOST_RETURNS } from '../../history/versions.ts';
 import type { Steps } from './steps.ts';
-import { SUCCESS } from './spans.ts';
-import { others, runOf, versionNamed, type Arrived, type Traced } from './traced.ts';
-import { ends, recordsOf, type Seen } from './unit-runs.ts';
-import { namesOf, type Unit } from './units.ts';
+import { others, type Arrived, type Traced } from './traced.ts';
+import { ends, type Seen } from './unit-runs.ts';
+import type { Unit } from './units.ts';
 
 interface Walk {
   first: number;
@@ -11,33 +10,29 @@ interface Walk {
   others: readonly Unit[];
   /** A success of the version; returns after it are known. */
   at: number;
-  found: { seen: Seen; before: Seen }[];
+  found: Comeback[];
   done: boolean;
 }
 
-/** From its last success back in time: whenever another version succeeded in between, it came back. */
-export function* returnsOf(
+/** Successes after which another version had succeeded, the newest first. */
+export interface Comeback {
+  seen: Seen;
+  before: Seen;
+}
+
+/** From its last success back in time: whenever another version succeeded in between, it came back; one more than are told of. */
+export function* comebacksOf(
   page: readonly Arrived[],
   lasts: readonly (Seen | null)[],
   traced: Traced,
-): Steps<Pick<TracedVersion, 'returns' | 'more_returns'>[]> {
+): Steps<Comeback[][]> {
   const walks = page.map((one, n): Walk => {
     const first = one.success?.start ?? 0;
     const rest = others(traced, one).flatMap(({ all }) => all);
     return { first, own: one.units, others: rest, at: lasts[n]?.start ?? 0, found: [], done: one.success === null };
   }); // prettier-ignore
   for (let step = 0; step <= MOST_RETURNS; step++) yield* stepBack(walks.filter(({ done }) => !done), traced); // prettier-ignore
-  const all = walks.flatMap(({ found }) => found.slice(0, MOST_RETURNS));
-  const records = yield* recordsOf(all.map(({ seen }) => seen), [SUCCESS], traced.selection.actions); // prettier-ignore
-  const names = yield* namesOf(all.map(({ before }) => before.unit));
-  const told = new Map(all.map((one, n) => [one, runOf(records[n]!)]));
-  return walks.map(({ found }) => ({
-    returns: found.slice(0, MOST_RETURNS).flatMap((one): Return[] => {
-      const [run, replaced] = [told.get(one), versionNamed(one.before, names)];
-      return run && replaced ? [{ run, replaced }] : [];
-    }),
-    more_returns: found.length > MOST_RETURNS,
-  }));
+  return walks.map(({ found }) => found);
 }
 
 function* stepBack(walks: readonly Walk[], { selection: { actions } }: Traced): Steps<void> {

@@ -1,12 +1,18 @@
 import type { Scope } from '../../access/identity.ts';
-import type { TracedVersion, TracePage, TraceQuery } from '../../history/versions.ts';
+import {
+  MOST_RETURNS,
+  type Return,
+  type TracedVersion,
+  type TracePage,
+  type TraceQuery,
+} from '../../history/versions.ts';
 import { FAILED, SUCCESS } from './spans.ts';
 import { arrived, groundOf, others, runOf, versionNamed, type Arrived, type Traced } from './traced.ts';
 import { currentOf } from './trace-current.ts';
-import { returnsOf } from './trace-returns.ts';
+import { comebacksOf } from './trace-returns.ts';
 import { newestAt, visible } from './visible.ts';
 import type { Dialect, Steps } from './steps.ts';
-import { ends, failures, recordsOf, type Look, type Seen } from './unit-runs.ts';
+import { ends, failures, inState, recordsOf, type Look } from './unit-runs.ts';
 import { groundsAsked, namesOf, selectionOf, versionsOf, type Asked, type Selection } from './units.ts';
 import { resolve } from './where.ts';
 
@@ -14,7 +20,7 @@ export function* trace(query: TraceQuery, dialect: Dialect, scope: Scope): Steps
   const where = yield* resolve({ ...query.filters, span: query.span, time_field: 'started' }, dialect, scope);
   const places = scope && (yield* visible(dialect, scope)).columns.get('place')!;
   const selection = selectionOf(where, places);
-  const asked = where.possible ? yield* groundsAsked(selection) : [];
+  const asked = where.possible ? yield* groundsAsked(selection, dialect) : [];
   const { page, traced } = yield* pageOf(asked, { ...query, selection });
   const total = asked.reduce((sum, { versions }) => sum + versions, 0);
   const end = query.skip + page.length;
@@ -60,25 +66,33 @@ function* timeline(page: readonly Arrived[], traced: Traced): Steps<TracedVersio
   const untilSuccess = page.map(({ units, success }) => ({ units, before: success?.start }));
   const failed = yield* failures(untilSuccess, actions);
   const firstFailed = yield* ends(untilSuccess, { end: 'first', state: FAILED, actions });
-  const returns = yield* returnsOf(page, lasts, traced);
-  const records = function* (seen: readonly (Seen | null)[], state: number): Steps<(string | null)[]> {
-    return yield* recordsOf(seen, [state], actions);
-  };
-  const firsts = yield* records(page.map(({ success }) => success), SUCCESS);
-  const lastRecords = yield* records(lasts, SUCCESS);
-  const failedRecords = yield* records(firstFailed, FAILED);
-  const named = [...page.map(({ units }) => units[0]!.unit), ...replaced.flatMap((seen) => (seen ? [seen.unit] : []))];
-  const names = yield* namesOf(named);
+  const comebacks = yield* comebacksOf(page, lasts, traced);
+  const returned = comebacks.map((found) => found.slice(0, MOST_RETURNS));
+  const sought = page.map(({ success }, n) => [
+    inState(success, SUCCESS),
+    inState(lasts[n]!, SUCCESS),
+    inState(firstFailed[n]!, FAILED),
+    ...returned[n]!.map(({ seen }) => inState(seen, SUCCESS)),
+  ]);
+  const records = yield* recordsOf(sought.flat(), actions);
+  const befores = [...replaced, ...returned.flat().map(({ before }) => before)];
+  const names = yield* namesOf([...page.map(({ units }) => units[0]!.unit), ...befores.flatMap((seen) => (seen ? [seen.unit] : []))]);
+  let told = 0;
   return page.map(({ units }, n) => {
     const { from: _, ...name } = names.get(units[0]!.unit)!;
+    const [first, last, first_failed, ...returns] = records.slice(told, (told += sought[n]!.length)).map(runOf);
     return {
       ...name,
-      first: runOf(firsts[n]!),
-      last: runOf(lastRecords[n]!),
+      first: first ?? null,
+      last: last ?? null,
       replaced: versionNamed(replaced[n]!, names),
       failed_before: failed[n]!,
-      first_failed: runOf(failedRecords[n]!),
-      ...returns[n]!,
+      first_failed: first_failed ?? null,
+      returns: returns.flatMap((run, one): Return[] => {
+        const replaced = versionNamed(returned[n]![one]!.before, names);
+        return run && replaced ? [{ run, replaced }] : [];
+      }),
+      more_returns: comebacks[n]!.length > MOST_RETURNS,
     };
   });
 } // prettier-ignore

@@ -101,16 +101,28 @@ export function* failures(looks: readonly Look[], actions: Actions): Steps<numbe
   return counts;
 } // prettier-ignore
 
-/** The records of runs that were seen, in one of these states. */
-export function* recordsOf(seen: readonly (Seen | null)[], states: readonly number[], actions: Actions): Steps<(string | null)[]> {
-  const some = seen.flatMap((one, look) => (one ? [{ look, ...one }] : []));
-  const records: (string | null)[] = seen.map(() => null);
+/** A run that was seen, and in which state. */
+export interface Sought extends Seen {
+  state: NonNullable<Wanted['state']>;
+}
+
+export function inState(seen: Seen | null, state: Sought['state']): Sought | null {
+  return seen && { ...seen, state };
+}
+
+/** The records of runs that were seen. */
+export function* recordsOf(sought: readonly (Sought | null)[], actions: Actions): Steps<(string | null)[]> {
+  const some = sought.flatMap((one, look) => (one ? [{ look, ...one }] : []));
+  const records: (string | null)[] = sought.map(() => null);
   if (some.length === 0) return records;
-  const values = some.map(({ look, unit, start }) => `(${list([look, unit])}, CAST(${list([start])} AS bigint))`);
+  const values = some.map(({ look, unit, start, state }) => {
+    const states = state === 'any' ? [STATES[0]!, STATES.at(-1)!] : [state, state];
+    return `(${list([look, unit])}, CAST(${list([start])} AS bigint), ${list(states)})`;
+  });
   const rows = yield* ask<{ look: number; record: string }>(
-    `WITH looks (look, unit, start) AS (VALUES ${values.join(', ')})
+    `WITH looks (look, unit, start, state, highest) AS (VALUES ${values.join(', ')})
      SELECT l.look AS look, r.record AS record FROM looks l CROSS JOIN narrow_runs c CROSS JOIN runs r
-     WHERE c.start = l.start AND c.unit = l.unit AND c.state IN (${list(states)})${among(actions)} AND r.n = c.n
+     WHERE c.start = l.start AND c.unit = l.unit AND c.state BETWEEN l.state AND l.highest${among(actions)} AND r.n = c.n
      ORDER BY r.id DESC`,
   );
   for (const { look, record } of rows) records[look] = record;

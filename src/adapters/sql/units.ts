@@ -1,6 +1,6 @@
 import type { BlockVersion, Spot, TraceQuery } from '../../history/versions.ts';
 import { STATES, SUCCESS, type END_COLUMNS } from './spans.ts';
-import { ask, list, type Steps } from './steps.ts';
+import { ask, list, type Dialect, type Steps } from './steps.ts';
 import type { Where } from './where.ts';
 
 // What is asked about versions is asked about rows of `unit_spans`, under the name `x`.
@@ -39,8 +39,12 @@ export interface Selection {
   /** Conditions on rows. */
   fits: string;
   there: string;
+  /** What all of those have whose run is there, by their ends alone. */
+  near: string;
   /** What is told of a version beside itself is of these rows. */
   beside: string;
+  /** What else than its release may tell units of a ground apart. */
+  varying: readonly string[];
   /** Numbers of the places that are seen; null: all. */
   places: readonly number[] | null;
 }
@@ -55,19 +59,26 @@ export function selectionOf({ columns, span }: Where, places: readonly number[] 
   });
   const environments = columns.get('environment');
   const beside = environments ? `x.environment IN (${list(environments)})` : 'true';
-  return { actions, fits: fits.join(' AND ') || 'true', there: thereIn(span), beside, places };
+  const varying = (['environment', 'origin', 'action'] as const).filter((column) => {
+    const values = column === 'action' ? (actions ?? [0]) : columns.get(column);
+    return values?.length !== 1;
+  });
+  return { actions, fits: fits.join(' AND ') || 'true', ...thereIn(span), beside, varying, places };
 }
 
+const ALWAYS_THERE = 'true';
+
 /** Which rows have a run in the span. Only where it lies between the first and the last run are runs looked at. */
-function thereIn({ since, until }: TraceQuery['span']): string {
-  if (since === null && until === null) return 'true';
+function thereIn({ since, until }: TraceQuery['span']): Pick<Selection, 'there' | 'near'> {
+  if (since === null && until === null) return { there: ALWAYS_THERE, near: ALWAYS_THERE };
   const [from, to] = [since ?? ALWAYS, until ?? NEVER].map((time) => list([time])) as [string, string];
   const run = (states: readonly number[]): string =>
     `EXISTS (SELECT 1 FROM narrow_runs c WHERE c.unit = x.unit AND c.state IN (${list(states)})
        AND c.start >= ${from} AND c.start < ${to} AND (x.action = 0 OR c.action = x.action))`;
   const rest = STATES.filter((state) => state !== SUCCESS);
-  return `(x.first_run < ${to} AND x.last_run >= ${from}
-    AND (x.first_run >= ${from} OR x.last_run < ${to} OR ${run([SUCCESS])} OR ${run(rest)}))`;
+  const near = `x.first_run < ${to} AND x.last_run >= ${from}`;
+  const there = `(${near} AND (x.first_run >= ${from} OR x.last_run < ${to} OR ${run([SUCCESS])} OR ${run(rest)}))`;
+  return { there, near };
 } // prettier-ignore
 
 export const [ALWAYS, NEVER] = [-8.64e15, 8.64e15];
@@ -86,24 +97,69 @@ export interface Asked extends Ground {
   succeeded: boolean;
 }
 
+interface AskedRow extends Ground {
+  units: number;
+  newest: number;
+  other: number | null;
+  succeeded: number;
+  mixed: number;
+}
+
 /** Where there are versions that are asked for and that have a run in the span. */
-export function* groundsAsked({ actions, fits, there }: Selection): Steps<Asked[]> {
-  // Where a unit did not succeed another one of its version may have, and then counts when that was.
+export function* groundsAsked(selection: Selection, { apart }: Dialect): Steps<Asked[]> {
+  const { actions, fits, near, there, varying } = selection;
+  // Where a unit did not succeed another one of its version may have, in the span or not, and then counts when that was.
   const other = `SELECT max(y.first_success) FROM unit_spans y WHERE y.action IN (${list(actions ?? [0])})
     AND y.place = x.place AND y.block = x.block AND y.release = x.release`;
-  const rows = yield* ask<Ground & Record<'versions', number> & Record<'good' | 'tried' | 'other', number | null>>(
-    `SELECT x.place AS place, x.block AS block, count(DISTINCT x.release) AS versions, max(x.first_success) AS good,
-       max(CASE WHEN x.first_success IS NULL THEN x.first_run END) AS tried,
-       max(CASE WHEN x.first_success IS NULL THEN (${other}) END) AS other
-     FROM unit_spans x WHERE ${ofActions(actions)} AND ${fits} AND ${there} GROUP BY x.place, x.block`,
+  const alike = varying.map((column) => `min(x.${column}) = max(x.${column})`).join(' AND ');
+  const rows = yield* ask<AskedRow>(
+    `SELECT x.place AS place, x.block AS block, count(*) AS units, max(coalesce(x.first_success, x.first_run)) AS newest,
+       ${there === ALWAYS_THERE ? 'NULL' : `max(CASE WHEN x.first_success IS NULL THEN (${other}) END)`} AS other, count(x.first_success) AS succeeded,
+       CASE WHEN ${alike || 'true'} THEN 0 ELSE 1 END AS mixed
+     FROM (SELECT x.* FROM unit_spans x WHERE ${ofActions(actions)} AND ${fits} AND ${near} ${apart}) AS x
+     WHERE ${there} GROUP BY x.place, x.block`,
   );
-  return rows.map(({ place, block, versions, good, tried, other }) => {
-    const newest = Math.max(good ?? ALWAYS, tried ?? ALWAYS, other ?? ALWAYS);
-    return { place, block, versions: Number(versions), newest, succeeded: good !== null };
+  const mixed = rows.filter((row) => row.mixed === 1);
+  const counted = new Map(yield* countVersions(mixed, selection));
+  return rows.map((row) => {
+    const { place, block, units, newest, other, succeeded } = row;
+    const versions = counted.get(row) ?? units;
+    return { place, block, versions, newest: Math.max(newest, other ?? ALWAYS), succeeded: succeeded > 0 };
   });
 } // prettier-ignore
 
 const BATCH = 1_000;
+
+/** Units are counted faster than versions, and are as many unless something else about them changed. */
+function* countVersions<G extends Ground>(grounds: readonly G[], { actions, fits, there }: Selection): Steps<[G, number][]> {
+  const counted: [G, number][] = [];
+  for (let from = 0; from < grounds.length; from += BATCH) {
+    const rows = yield* ask<{ ground: number; versions: number }>(
+      `${groundsFrom(grounds, from)} SELECT g.ground AS ground, (SELECT count(DISTINCT x.release) FROM unit_spans x
+         WHERE ${ofActions(actions)} AND x.place = g.place AND x.block = g.block AND ${fits} AND ${there}) AS versions FROM grounds g`,
+    );
+    for (const { ground, versions } of rows) counted.push([grounds[ground]!, versions]);
+  }
+  return counted;
+} // prettier-ignore
+
+/** Those of them where some version succeeded, whether it is one that is asked for or not. */
+export function* groundsWithSuccess<G extends Ground>(grounds: readonly G[], { actions, beside }: Selection): Steps<G[]> {
+  const found: G[] = [];
+  for (let from = 0; from < grounds.length; from += BATCH) {
+    const rows = yield* ask<{ ground: number; success: number | null }>(
+      `${groundsFrom(grounds, from)} SELECT g.ground AS ground, (SELECT max(x.first_success) FROM unit_spans x
+         WHERE ${ofActions(actions)} AND x.place = g.place AND x.block = g.block AND ${beside}) AS success FROM grounds g`,
+    );
+    for (const { ground, success } of rows) if (success !== null) found.push(grounds[ground]!);
+  }
+  return found;
+} // prettier-ignore
+
+function groundsFrom(grounds: readonly Ground[], from: number): string {
+  const values = grounds.slice(from, from + BATCH).map(({ place, block }, n) => `(${list([from + n, place, block])})`);
+  return `WITH grounds (ground, place, block) AS (VALUES ${values.join(', ')})`;
+} // prettier-ignore
 
 interface Row extends Unit, Ground {
   release: number;
@@ -115,9 +171,8 @@ interface Row extends Unit, Ground {
 export function* versionsOf(grounds: readonly Ground[], selection: Selection): Steps<Version[][]> {
   const found = grounds.map(() => new Map<number, Row[]>());
   for (let from = 0; from < grounds.length; from += BATCH) {
-    const values = grounds.slice(from, from + BATCH).map(({ place, block }, n) => `(${list([from + n, place, block])})`);
     const rows = yield* ask<Row & { ground: number }>(
-      `WITH grounds (ground, place, block) AS (VALUES ${values.join(', ')})
+      `${groundsFrom(grounds, from)}
        SELECT g.ground AS ground, x.place AS place, x.block AS block, x.release AS release, x.unit AS unit, x.first_run AS first_run,
          x.last_run AS last_run, x.first_success AS first_success, x.last_success AS last_success,
          CASE WHEN ${selection.fits} THEN 1 ELSE 0 END AS fits, CASE WHEN ${selection.fits} AND ${selection.there} THEN 1 ELSE 0 END AS there

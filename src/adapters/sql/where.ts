@@ -1,8 +1,15 @@
 import type { RunFilters, TimeSpan } from '../../history/search.ts';
 import { sees, type Place, type Scope } from '../../access/identity.ts';
-import { fold, OPEN_STATES, statesOf, type TermColumn } from './narrow.ts';
+import { OPEN_STATES, statesOf, type TermColumn } from './narrow.ts';
 import { ask, list, type Dialect, type Steps, type Value } from './steps.ts';
 import { termsOf } from './terms.ts';
+import { startsOf, wordsOf } from './words.ts';
+
+/** A condition on rows of `narrow_runs`, under the name `c`. */
+export interface Clause {
+  text: string;
+  values: readonly Value[];
+}
 
 /** A question's filters as numbers. */
 export interface Where {
@@ -13,9 +20,11 @@ export interface Where {
   /** Null: any. */
   states: readonly number[] | null;
   /** What only the runs themselves can answer. */
-  clauses: readonly { text: string; values: readonly Value[] }[];
+  clauses: readonly Clause[];
   /** Of the start; what cubes are cut by. */
   span: TimeSpan;
+  /** A clause leads to few runs by their starts. */
+  few: boolean;
 }
 
 /** `scope`: what exists for whoever asks. */
@@ -42,19 +51,22 @@ export function* resolve(filters: RunFilters, dialect: Dialect, scope: Scope): S
     columns.set('origin', yield* chosen('origin', (value) => isMadeFrom(value, from)));
   }
   if (filters.user) columns.set('crew', yield* crewsOf(filters.user.map((name) => spell(name).toLowerCase()), dialect));
-  const clauses = [];
+  const clauses: Clause[] = [];
   if (filters.exit_code) clauses.push({ text: `c.exit_code IN (${list(filters.exit_code)})`, values: [] });
-  if (filters.text !== undefined) clauses.push(yield* textClause(filters.text, dialect));
+  const words = filters.text === undefined ? null : yield* wordsOf(filters.text, dialect);
+  if (words) clauses.push(words.clause);
   const timed = filters.time_field === 'started';
   if (!timed) clauses.push(...timeClauses(filters));
-  return {
-    possible: [...columns.values()].every((numbers) => numbers.length > 0),
+  const where = {
+    possible: [...columns.values()].every((numbers) => numbers.length > 0) && (filters.text === undefined || words !== null),
     columns,
     states: filters.status ? filters.status.flatMap(statesOf) : null,
     clauses,
     // A run overlaps only if it began before the end.
     span: timed ? filters.span : { since: null, until: filters.time_field === 'overlaps' ? filters.span.until : null },
   };
+  const starts = where.possible && words?.rare ? yield* startsOf(where, dialect) : null;
+  return { ...where, clauses: starts ? [...clauses, starts] : clauses, few: starts !== null };
 } // prettier-ignore
 
 function given(value: string | undefined): string[] | undefined {
@@ -70,12 +82,12 @@ export function* numbersOf(kind: TermColumn, values: readonly string[]): Steps<n
   return rows.map(({ id }) => id);
 }
 
-function* chosen(kind: TermColumn, fits: (value: string) => boolean): Steps<number[]> {
+export function* chosen(kind: TermColumn, fits: (value: string) => boolean): Steps<number[]> {
   const terms = yield* termsOf(kind);
   return terms.filter(({ value }) => fits(value)).map(({ id }) => id);
 }
 
-function membersOf(value: string): (string | null)[] {
+export function membersOf(value: string): (string | null)[] {
   return JSON.parse(value) as (string | null)[];
 }
 
@@ -127,20 +139,6 @@ export function namesIn(crew: string): string[] {
     .flatMap((entry) => (entry === null ? [] : [entry.slice(entry.indexOf(' ') + 1)]));
 }
 
-function* textClause(words: string, { position, spell }: Dialect): Steps<Where['clauses'][number]> {
-  const wanted = fold(words, spell);
-  const has = (text: string): boolean => text.toLowerCase().includes(wanted);
-  const numbers = {
-    block: yield* chosen('block', has),
-    action: yield* chosen('action', has),
-    place: yield* chosen('place', (value) => has(membersOf(value)[1]!)),
-  };
-  const named = Object.entries(numbers).filter(([, found]) => found.length > 0);
-  const choices = named.map(([column, found]) => `c.${column} IN (${list(found)})`);
-  choices.push(`c.said IN (SELECT id FROM terms WHERE kind = 'said' AND ${position}(value, ?) > 0)`);
-  return { text: `(${choices.join(' OR ')})`, values: [wanted] };
-}
-
 /** Half-open spans. `overlaps`: the run was going on at some instant of the span; of a closed run without an end only the start is known. */
 function timeClauses({ span: { since, until }, time_field }: RunFilters): Where['clauses'] {
   if (time_field === 'overlaps') {
@@ -156,7 +154,7 @@ function timeClauses({ span: { since, until }, time_field }: RunFilters): Where[
 }
 
 /** The conditions on a run, with nothing about its start. */
-export function conditionsOf({ columns, states, clauses }: Omit<Where, 'possible' | 'span'>): {
+export function conditionsOf({ columns, states, clauses }: Pick<Where, 'columns' | 'states' | 'clauses'>): {
   text: string;
   values: Value[];
 } {

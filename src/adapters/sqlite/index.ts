@@ -166,6 +166,10 @@ export function createSqliteLedger({ home, worker }: { home: string; worker: URL
       pruned: () => reader.call('pruned'),
       clean: (_after, onProgress = () => undefined) => checkers[0]!.follow('clean', [], onProgress),
     },
+    async prepare() {
+      // A first question waits for all three: its call is stored before its answer.
+      for (const thread of [reader, askers[0]!, writer]) thread.start();
+    },
     async close() {
       memory.close();
       await Promise.all([writer, reader, ...askers, ...checkers].map((thread) => thread.close()));

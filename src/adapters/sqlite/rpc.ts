@@ -18,6 +18,8 @@ export type Post = { changed: true } | { id: number; progress: unknown };
 
 /** A thread that answers calls in their order. */
 export interface Rpc {
+  /** Starts the thread, so that its first call need not wait for that. */
+  start(): void;
   call<T>(method: string, ...args: unknown[]): Promise<T>;
   /** A call that reports while it works. */
   follow<T>(method: string, args: unknown[], onProgress: (progress: never) => void): Promise<T>;
@@ -32,27 +34,27 @@ interface Waiting {
   onProgress: ((progress: never) => void) | null;
 }
 
-/** Started by its first call; does not keep the process alive while nobody waits for an answer. */
+/** Started by its first call, if not before; does not keep the process alive while nobody waits for an answer. */
 export function createRpc(script: URL, home: string, onChanged: () => void): Rpc {
   let worker: Worker | null = null;
   let last = 0;
   const waiting = new Map<number, Waiting>();
 
-  const start = (): Worker => {
-    const started = new Worker(script, { workerData: { home } });
-    started.on('message', (message: Answer | Post) => {
+  const started = (): Worker => {
+    const thread = new Worker(script, { workerData: { home } });
+    thread.on('message', (message: Answer | Post) => {
       if ('changed' in message) onChanged();
       else if ('progress' in message) waiting.get(message.id)?.onProgress?.(message.progress as never);
       else settle(message);
     });
-    started.on('error', (error) => {
+    thread.on('error', (error) => {
       worker = null;
       const failure = new AppError('ledger_unavailable', `the ledger's thread ended: ${error.message}`);
       for (const { reject } of waiting.values()) reject(failure);
       waiting.clear();
     });
-    started.unref();
-    return started;
+    thread.unref();
+    return thread;
   };
 
   const settle = ({ id, value, error }: Answer): void => {
@@ -65,7 +67,7 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
   };
 
   const ask = <T>(call: Omit<Call, 'id'>, onProgress: Waiting['onProgress']): Promise<T> => {
-    worker ??= start();
+    worker ??= started();
     worker.ref();
     const id = ++last;
     return new Promise((resolve, reject) => {
@@ -75,6 +77,7 @@ export function createRpc(script: URL, home: string, onChanged: () => void): Rpc
   };
 
   return {
+    start: () => void (worker ??= started()),
     call: (method, ...args) => ask({ method, args }, null),
     follow: (method, args, onProgress) => ask({ method, args }, onProgress),
     waiting: () => waiting.size,

@@ -15,7 +15,12 @@ import { storable } from './storable.ts';
 import { createStatements } from './statements.ts';
 import { walk } from './walk.ts';
 
-const DIALECT: Dialect = { position: 'instr', spell: storable };
+const DIALECT: Dialect = {
+  position: 'instr',
+  spell: storable,
+  apart: '',
+  numbers: { gathered: (column) => `json_group_array(${column})`, bound: 'SELECT value FROM json_each(?)' },
+};
 
 export interface SyncHistory {
   search(query: RunQuery, scope: Scope): FoundPage;

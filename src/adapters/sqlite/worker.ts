@@ -6,6 +6,7 @@ import { createSyncArchive } from './archive.ts';
 import { verify } from './check.ts';
 import { backup } from './backup.ts';
 import { clean } from './clean.ts';
+import { loadDriver } from './driver.ts';
 import { createErasure } from './erase.ts';
 import {
   areCountsSound,
@@ -82,7 +83,6 @@ function methods(): Record<string, Method> {
         followLinks: (task: Parameters<typeof followLinks>[1]) => followLinks(ledger.db, task),
         checkPieces: (bounds: Parameters<typeof checkPieces>[1]) => checkPieces(ledger.db, bounds),
         watch,
-        close,
       },
     };
   }
@@ -124,8 +124,17 @@ function close(): void {
 
 port.on('message', ({ id, method, args }: Call) => {
   current = id;
-  port.postMessage(answer(id, () => (methods()[method] as (...args: unknown[]) => unknown)(...args)));
+  // What was never opened is not opened for being closed.
+  const named = (): Method | undefined => (method === 'close' ? close : methods()[method]);
+  port.postMessage(answer(id, () => (named() as (...args: unknown[]) => unknown)(...args)));
 });
+
+// Every call needs it; one that finds none says why.
+try {
+  loadDriver();
+} catch {
+  opened = null;
+}
 
 function answer(id: number, call: () => unknown): Answer {
   try {
