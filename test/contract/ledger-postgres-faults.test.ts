@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createDatabase } from '../../src/adapters/postgres/database.ts';
 import { createPostgresLedger } from '../../src/adapters/postgres/index.ts';
 import type { Records } from '../../src/history/records.ts';
 import { intentFor, mintId, type Past } from '../support/fill-ledger.ts';
@@ -81,6 +82,23 @@ describeWithOwnPostgres('a ledger on PostgreSQL when things break', () => {
     expect(await near.ledger.status()).toMatchObject({ runs: { total: 1, open: 0 }, events: 3 });
     expect(await near.leases.list()).toEqual([]);
     expect(await chainFaults()).toEqual([]);
+  }); // prettier-ignore
+
+  it('a reading whose connection breaks between two statements begins again, and ends no process', async () => {
+    const db = await createDatabase({ url: place.url, log: () => undefined });
+    let attempts = 0;
+    const read = await db.snapshot(async (query) => {
+      attempts += 1;
+      const [row] = await query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      if (attempts === 1) {
+        const gone = `SELECT count(*)::integer AS left FROM pg_stat_activity WHERE pid = ${row!.pid}`;
+        await server.query(`SELECT pg_terminate_backend(${row!.pid})`);
+        await expect.poll(async () => (await server.query(gone))[0].left, { timeout: 20_000 }).toBe(0);
+      }
+      return await query<{ runs: number }>('SELECT count(*) AS runs FROM runs');
+    });
+    expect([attempts, read]).toEqual([2, [{ runs: 0 }]]);
+    await db.close();
   }); // prettier-ignore
 
   it('a lease that was taken without an answer is ours, and only once', async () => {

@@ -123,6 +123,9 @@ async function patient<T>(
 
 async function inSnapshot<T>(pool: Pool, use: (query: Query) => Promise<T>): Promise<T> {
   const client = await pool.connect();
+  // Between two statements nobody else hears that the connection broke, and unheard that would end the process.
+  const ignored = (): void => undefined;
+  client.on('error', ignored);
   let broken = true;
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -135,5 +138,6 @@ async function inSnapshot<T>(pool: Pool, use: (query: Query) => Promise<T>): Pro
   } finally {
     // One that failed in between is not worth mending.
     client.release(broken);
+    client.off('error', ignored);
   }
 }
