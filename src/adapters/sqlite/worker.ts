@@ -129,11 +129,11 @@ port.on('message', ({ id, method, args }: Call) => {
   port.postMessage(answer(id, () => (named() as (...args: unknown[]) => unknown)(...args)));
 });
 
-// Every call needs it; one that finds none says why.
+// Every call needs it.
 try {
   loadDriver();
 } catch {
-  opened = null;
+  // The first call says why there is none.
 }
 
 function answer(id: number, call: () => unknown): Answer {
