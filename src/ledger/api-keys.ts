@@ -142,7 +142,8 @@ export function createKeyAuthenticator(
   return {
     async byId(id, max_age_ms = 0) {
       const { keys: asked, issuer } = fresh(max_age_ms);
-      const key = (await asked).get(id);
+      // Whoever names it has seen it, perhaps at another server and a moment ago.
+      const key = (await asked).get(id) ?? (await fresh(0).keys).get(id);
       return key ? await holderOf(key, issuer) : { refused: 'unknown' };
     },
     async authenticate(token) {
