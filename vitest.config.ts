@@ -7,10 +7,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     fileParallelism: true,
-    maxWorkers: 2,
+    // More than two cores need: much of the time goes into waiting for other processes.
+    maxWorkers: 3,
     // No test file changes what others see of its process; a process for each costs a sixth of the time.
     isolate: false,
     retry: 0,

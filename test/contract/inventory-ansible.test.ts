@@ -232,7 +232,7 @@ describeWithEngine('hosts of a plan, as Ansible lists them', () => {
     const theirs = await listed(Object.keys(playbooks), 'inventory.yml', config);
     expect(ours).toEqual(theirs);
     expect(ours.every((hosts) => hosts !== null && hosts.length > 0)).toBe(true);
-  }, 60_000);
+  }, 120_000);
 
   it('files that Ansible does not take either', async () => {
     for (const [n, [, text]] of BAD.entries()) await folder.write(`w/bad${n}.yml`, text);
@@ -244,7 +244,7 @@ describeWithEngine('hosts of a plan, as Ansible lists them', () => {
       await write({ inventory, playbooks });
       expect({ what, hosts: await told(1) }).toEqual({ what, hosts: [null] });
     }
-  }, 60_000);
+  }, 120_000);
 });
 
 it.each([

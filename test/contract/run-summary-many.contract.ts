@@ -115,7 +115,7 @@ export function manyRunsContract(name: string, open: () => Promise<ManyPlace>, e
     beforeAll(async () => {
       place = await open();
       await place.fill(filling());
-    }, 60_000);
+    }, 120_000);
     afterAll(() => place.remove());
 
     const ask = (group_by: GroupKey[], since: number | null = null) => {

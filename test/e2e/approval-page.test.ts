@@ -38,7 +38,7 @@ describeWithChromium('the approval page', () => {
     server = await serve({ home, env });
     asker = await visit({ url: server.url, token: ada.token });
     browser = await openChromium();
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
   afterAll(async () => {
     await browser?.close();
     await asker?.close();

@@ -76,7 +76,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     visitors.eve = await visit({ url: servers[0]!.url, token: eve, onAsk });
     visitors.old = await visit({ url: servers[1]!.url, token: ada, era: 'v1', onAsk });
     runner = await start();
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
   afterAll(async () => {
     await Promise.all(Object.values(visitors).map((visitor) => visitor.close()));
     await runner?.end();
@@ -104,7 +104,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     expect((await visitors.old.call('run_action', web('hello'))).error).toMatchObject({ code: 'approval_declined' });
     answer = 'yes';
     expect(marks()).toEqual(['hello']);
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('what a caller may not see its runners do not have either', async () => {
     expect((await visitors.eve.call('run_action', web('hello'))).error).toMatchObject({ code: 'no_runner' });
@@ -119,7 +119,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     expect(marks()).toEqual(['hello', 'first', 'second']);
     const step = await ask('ada', 'get_action_run', { run_id: done.steps[0].run_id });
     expect(step.run).toMatchObject({ executor: { runner: 'rack' }, principal: { display: 'Ada' }, parent: done.run.id });
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('a workflow goes on to its next step although its runner ended', async () => {
     const { run } = await ask('ada', 'run_workflow', { workspace: 'shop', workflow: 'slow', wait_seconds: 0 });
@@ -130,7 +130,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     expect(done).toMatchObject({ finished: true, succeeded: true });
     expect(marks().at(-1)).toBe('last');
     runner = await start();
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('resources are read there', async () => {
     const { contents } = await (visitors.ada.client as any).readResource({
@@ -147,7 +147,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     const done = await ask('ada', 'cancel_action_run', { run_id: run.id, reason: 'took too long' });
     expect(done).toMatchObject({ finished: true, run: { status: 'cancelled', cancelled_by: 'Ada' } });
     runner = await start();
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('a run ends as it ended while its server was away, and the server that starts anew has its runner', async () => {
     const { run } = await ask('ada', 'run_action', { ...web('wait'), wait_seconds: 0 });
@@ -160,7 +160,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     expect(done).toMatchObject({ succeeded: true, log_tail: ['over'] });
     const again = await ask('ada', 'run_action', { ...web('hello'), wait_seconds: 50 });
     expect(again).toMatchObject({ succeeded: true });
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('where a client cannot ask its user, another person may agree instead, and a key that is taken back starts nothing', async () => {
     const key = async (name: string, ...args: string[]) => makeKey({ home: at(0), env, name, args });
@@ -188,7 +188,7 @@ describeWithPostgres('runners of two servers on PostgreSQL', () => {
     } finally {
       await Promise.all([silent.close(), records.close()]);
     }
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('the doctor of a machine says whether its server takes it', async () => {
     const own = {

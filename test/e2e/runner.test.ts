@@ -73,7 +73,7 @@ describeWithEngine('runners of a server that executes nothing', () => {
     ada = await visit({ url: team.url, token: keys.ada.token });
     records = openSqlite(at(0));
     desk = deskOn(records, persons);
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
   afterAll(async () => {
     await ada?.close();
     await Promise.all([runner?.end(), other?.end()]);
@@ -119,7 +119,7 @@ describeWithEngine('runners of a server that executes nothing', () => {
     expect(await refused('plan_action', { ...web('hello'), workspace: 'scrips' })).toMatchObject({ code: 'unknown_name', valid: expect.arrayContaining(['scripts']) });
     expect(await refused('plan_action', web('helo'))).toMatchObject({ code: 'unknown_name', valid: expect.arrayContaining(['hello']) });
     expect(await refused('run_action', web('never'))).toMatchObject({ code: 'refused', message: expect.stringContaining('not-here') });
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('a run is executed there, its record and its log are here', async () => {
     const done = await ask('run_action', { ...web('hello'), wait_seconds: 50, idempotency_key: 'once' });
@@ -191,7 +191,7 @@ describeWithEngine('runners of a server that executes nothing', () => {
     const listed = (): Promise<any> => ask('list_workspaces');
     await until(listed, ({ total }) => total === 1);
     expect(await ask('plan_action', web('hello'))).toMatchObject({ plan: { policy: { rule: 'rest' } } });
-  }, 60_000);
+  }, 120_000);
 
   it('no secret of the workspace came to the server', () => {
     expect(JSON.stringify(answers)).toContain('the password is');

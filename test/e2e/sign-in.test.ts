@@ -47,7 +47,7 @@ describeWithChromium('a login at the issuer, from the approval page', () => {
     context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ignoreHTTPSErrors: true });
     page = await context.newPage();
     page.on('console', (message) => said.push(message.text()));
-  }, 60_000);
+  }, 120_000);
   afterAll(async () => {
     await browser?.close();
     await asker?.close();
@@ -123,7 +123,7 @@ describeWithChromium('a login at the issuer, from the approval page', () => {
     expect(page.url()).toBe(link);
     expect(await page.getByRole('button', { name: /^Log in with/ }).count()).toBe(1);
     await asker.call('cancel_action_run', { run_id: id });
-  }, 60_000);
+  }, 120_000);
 
   it('is one click for who is logged in elsewhere, wherever the issuer sends the browser meanwhile', async () => {
     issuer.logins.silent = true;
@@ -138,5 +138,5 @@ describeWithChromium('a login at the issuer, from the approval page', () => {
     expect(executions()).toBe(1);
     // What browsers say on their own account about an answer with an error is all that was said.
     expect(said.filter((line) => !line.includes('the server responded with a status'))).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 }); // prettier-ignore

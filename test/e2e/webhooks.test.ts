@@ -86,7 +86,7 @@ beforeAll(async () => {
   records = openSqlite(home);
   desk = deskOn(records, []);
   await start();
-}, 60_000); // prettier-ignore
+}, 120_000); // prettier-ignore
 afterAll(async () => {
   await asker.close();
   await server.end();

@@ -53,7 +53,7 @@ describe('a runner that says what it likes', () => {
     machines.other = connectRunner({ url, home: folders[2]!.path, key: () => other.token, place: 'place-of-other-001' });
     rules = await enter('mine', 'rack', 'acme', 'globex');
     await enter('other', 'shelf', 'initech');
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
   afterAll(async () => {
     await ada?.close();
     await Promise.all(Object.values(machines).map((machine) => machine.close()));

@@ -57,7 +57,7 @@ beforeAll(async () => {
   records = openSqlite(home);
   asker = await visit({ url: servers[0]!.url, token });
   waiting = await ask();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await asker?.close();
   await Promise.all((servers ?? []).map((server) => server.end()));

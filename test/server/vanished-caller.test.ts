@@ -22,7 +22,7 @@ beforeAll(async () => {
   workspace = await scriptWorkspace(Object.fromEntries([...ERAS, 'killed'].map((block) => [block, actions])));
   ({ token } = await makeKey({ home: home.path, name: 'Ada', args: ['--role', 'runner'] }));
   server = await start();
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await Promise.all([...ERAS, 'killed'].map((block) => workspace.enough(block)));
   await until('no lease', () => rows(home.path, 'SELECT 1 FROM leases').length === 0);

@@ -163,7 +163,7 @@ describe('a key of one organization', () => {
       const told = (error: any): string => JSON.stringify({ ...error, valid: [...(error.valid ?? [])].sort() });
       expect(told(theirs.error).replaceAll('globex', 'glbbex'), name).toBe(told(nobody.error));
     }
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('completes, reads and is prompted with nothing of another one', async () => {
     const { client } = acme as { client: any };
@@ -188,7 +188,7 @@ describe('a key of one organization', () => {
     for (const uri of ['polycrate://workspaces/acme/shop', `polycrate://runs/${own}`, `polycrate://runs/${own}/log`]) {
       clean(uri, await client.readResource({ uri }));
     }
-  }, 60_000); // prettier-ignore
+  }, 120_000); // prettier-ignore
 
   it('counts its own runs and nothing else', async () => {
     const counts = async (visitor: Visitor): Promise<Record<string, number>> => {
@@ -259,5 +259,5 @@ describe.each(['modern', 'legacy'] as const)('updates of runs in the era %s', (e
     await first;
     expect(new Set(told)).toEqual(new Set([mine]));
     await reader.close();
-  }, 60_000);
+  }, 120_000);
 }); // prettier-ignore

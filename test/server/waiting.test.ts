@@ -73,7 +73,7 @@ beforeAll(async () => {
   desk = deskOn(records, []);
   const ada = await makeKey({ home: home!, name: 'Ada', args: ['--role', 'runner', '--role', 'approver'] });
   asker = await enter(ada.token);
-}, 60_000); // prettier-ignore
+}, 120_000); // prettier-ignore
 afterAll(async () => {
   await Promise.all(visitors.map((visitor) => visitor.close()));
   await server.end();

@@ -24,7 +24,7 @@ beforeAll(async () => {
   workflow = await fillWorkflow(home.path);
   await writeShop(root.path);
   server = await connect({ home: home.path, env: localSettings(root.path) });
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await server.close();
   await Promise.all([home.remove(), root.remove()]);

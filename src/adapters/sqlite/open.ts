@@ -17,6 +17,7 @@ import { SCHEMA_VERSION, migrate } from './schema.ts';
 
 /** Long enough for other processes' bursts: the wait happens in a worker, not on the protocol's thread. */
 const BUSY_TIMEOUT_MS = 15_000;
+const BUSY_PAUSE_MS = 10;
 
 /** Below this much free space nothing launches and no call is recorded; ends of open runs are still written. */
 const RESERVE_BYTES = 32 * 1024 * 1024;
@@ -38,8 +39,7 @@ export function openLedger(home: string): OpenLedger {
   try {
     mkdirSync(home, { recursive: true, mode: 0o700 });
     refuseNetworkFileSystem(home);
-    const db = connect(file);
-    const schema = migrate(db);
+    const { db, schema } = openFile(file);
     const newer = schema > SCHEMA_VERSION;
     return {
       db,
@@ -56,13 +56,22 @@ export function openLedger(home: string): OpenLedger {
   }
 }
 
-function connect(file: string): Database {
+/** Of several that open a new ledger at once SQLite tells some that it is busy, and does not let them wait: they begin again. */
+function openFile(file: string): { db: Database; schema: number } {
   const Sqlite = loadDriver();
-  const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
-  db.pragma('journal_mode = WAL');
-  db.pragma('synchronous = FULL');
-  db.pragma('foreign_keys = ON');
-  return db;
+  for (const until = performance.now() + BUSY_TIMEOUT_MS; ;) {
+    const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+    try {
+      db.pragma('journal_mode = WAL');
+      db.pragma('synchronous = FULL');
+      db.pragma('foreign_keys = ON');
+      return { db, schema: migrate(db) };
+    } catch (error) {
+      db.close();
+      if (!codeOf(error)?.startsWith('SQLITE_BUSY') || performance.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_PAUSE_MS);
+    }
+  }
 }
 
 function refuseNetworkFileSystem(home: string): void {
