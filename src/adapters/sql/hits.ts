@@ -23,7 +23,7 @@ export function* hitsOf(where: Where, total: number): Steps<Clause | null> {
 } // prettier-ignore
 
 /** So many are found by their units sooner than in the days in which they are. */
-const FEW_RUNS = 2_000;
+const FEW_RUNS = 10_000;
 const MOST_LOOKS = 1_500;
 
 /** The units and states of all runs of a question; null: they are not known, or too many. */
