@@ -14,22 +14,24 @@ const SLACK = 2;
 /** The files of logs as they are, for a copy of them in another folder. */
 export function createLogPieces({ home, maxBytes }: { home: string; maxBytes: number }): LogPieces {
   const fileOf = (run_id: string, piece: number): string => segmentFile(headFile(home, run_id), piece);
-  const sizes = async (run_id: string): Promise<PieceSize[]> => {
+  const measured = async (run_id: string, measure: Measure): Promise<PieceSize[]> => {
     const numbers = await segmentsOf(headFile(home, run_id));
-    const found = await Promise.all(numbers.map((piece) => sizeOf(fileOf(run_id, piece), piece)));
-    return found.filter((one) => one !== null);
+    const found = await Promise.all(
+      numbers.map(async (piece) => ({ piece, bytes: await measureFile(fileOf(run_id, piece), measure) })),
+    );
+    return found.flatMap(({ piece, bytes }) => (bytes === null ? [] : [{ piece, bytes }]));
   };
   // Whoever has no answer sends it once more, and the first may still be on its way to the disk.
   const oneByOne = createOneByOne();
   return {
-    sizes,
+    sizes: (run_id) => measured(run_id, wholeLines),
     digest: (run_id, { piece, bytes }) => digestOf(fileOf(run_id, piece), bytes),
     read: (run_id, { piece, offset }, characters) => readLines(fileOf(run_id, piece), offset, characters),
     async write(run_id, { piece, offset }, text) {
       refuseOddLines(text, piece > 0 && offset === 0);
       const bytes = Buffer.from(text);
       return await oneByOne(run_id, async () => {
-        const others = (await sizes(run_id)).filter((one) => one.piece !== piece);
+        const others = (await measured(run_id, length)).filter((one) => one.piece !== piece);
         const sum = others.reduce((total, one) => total + one.bytes, offset + bytes.length);
         if (sum > SLACK * maxBytes) {
           throw new AppError('refused', `a log has at most ${maxBytes} bytes here (POLYCRATE_MCP_LOG_MAX_BYTES)`);
@@ -41,21 +43,30 @@ export function createLogPieces({ home, maxBytes }: { home: string; maxBytes: nu
   };
 } // prettier-ignore
 
+type Measure = (handle: FileHandle) => Promise<number>;
+
 /** Null: it left while it was looked at. */
-async function sizeOf(file: string, piece: number): Promise<PieceSize | null> {
+async function measureFile(file: string, measure: Measure): Promise<number | null> {
   const handle = await openOr(file);
   if (!handle) return null;
   try {
-    return { piece, bytes: await wholeLines(handle) };
+    return await measure(handle);
   } finally {
     await handle.close();
   }
 }
 
+async function length(handle: FileHandle): Promise<number> {
+  return (await handle.stat()).size;
+}
+
+/** Most lines are far shorter. */
+const LOOK_BYTES = 4 * 1024;
+
 /** Bytes up to the end of the last line that is whole: what follows is a torn write. */
 async function wholeLines(handle: FileHandle): Promise<number> {
-  for (let end = (await handle.stat()).size; end > 0;) {
-    const from = Math.max(0, end - LONGEST_LINE);
+  for (let end = await length(handle); end > 0;) {
+    const from = Math.max(0, end - LOOK_BYTES);
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(end - from), 0, end - from, from);
     const newline = buffer.subarray(0, bytesRead).lastIndexOf(10);
     if (newline >= 0) return from + newline + 1;
