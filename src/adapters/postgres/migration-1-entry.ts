@@ -1,5 +1,5 @@
 /**
- * What servers may call: it has the rights of the tables' owner. Its statements, and those of what it calls, are planned
+ * What servers may call to write: it has the rights of the tables' owner. Its statements, and those of what it calls, are planned
  * once: a write touches few rows, each by its index, however few rows a table has when the plan is made. Without that,
  * planning takes longer than doing, and plans that read whole tables outlive the time when these were small.
  */

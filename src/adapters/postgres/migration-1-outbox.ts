@@ -23,18 +23,20 @@ CREATE INDEX outbox_due ON outbox (due_at) WHERE phase <> 'dead';
 /** Each may be repeated after a lost answer. */
 export const OUTBOX_FUNCTIONS = `
 CREATE FUNCTION ledger_outbox_add(p_run_id text, p_at bigint, p_submission json) RETURNS void
-LANGUAGE sql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
   INSERT INTO outbox (run_id, endpoint, phase, due_at, state, created_at)
     SELECT p_run_id, x.endpoint, x.phase, x.due_at, x.state, p_at
     FROM json_to_record(p_submission) AS x(endpoint text, phase text, due_at bigint, state text);
-$$;
+END $$;
 
 -- A run went on, so its report may.
 CREATE FUNCTION ledger_outbox_wake(p_event json) RETURNS void
-LANGUAGE sql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
   UPDATE outbox SET due_at = (p_event->>'at')::bigint WHERE run_id = p_event->>'run_id' AND due_at = 9007199254740991
     AND p_event->>'kind' IN ('run_started', 'run_adopted', 'run_finished');
-$$;
+END $$;
 
 CREATE FUNCTION ledger_outbox_take(p_run_id text, p_fence integer, p_owner text, p_until bigint, p_state text, p_token uuid)
 RETURNS SETOF outbox LANGUAGE plpgsql ${ENTRY} AS $$

@@ -27,10 +27,11 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_quota_add(p_run_id text, p_at bigint, p_quota json) RETURNS void
-LANGUAGE sql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
   DELETE FROM policy_uses WHERE at <= p_at - (p_quota->>'window_ms')::bigint
     AND run_id NOT IN (SELECT id FROM runs WHERE status IN ('pending', 'running'));
   INSERT INTO policy_uses (run_id, rule, at) VALUES (p_run_id, p_quota->>'rule', p_at);
-$$;
+END $$;
 REVOKE ALL ON FUNCTION ledger_quota_exceeded(bigint, json), ledger_quota_add(text, bigint, json) FROM PUBLIC;
 `;

@@ -43,9 +43,10 @@ RETURNS void LANGUAGE sql ${ENTRY} AS $$
   UPDATE runners SET presence = p_how WHERE name = p_name AND key = p_key;
 $$;
 
-CREATE FUNCTION ledger_calls_channel() RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
-  SELECT ledger_channel() || '_calls'
-$$;
+CREATE FUNCTION ledger_calls_channel() RETURNS text LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN ledger_channel() || '_calls';
+END $$;
 
 CREATE FUNCTION ledger_call_put(p_id text, p_runner text, p_body text, p_valid_ms bigint)
 RETURNS void LANGUAGE plpgsql ${ENTRY} AS $$

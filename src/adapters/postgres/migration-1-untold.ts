@@ -15,10 +15,11 @@ CREATE TABLE untold (
 /** Each may be repeated after a lost answer: what it wanted is then what it finds. */
 export const UNTOLD_FUNCTIONS = `
 CREATE FUNCTION ledger_untold_add(p_run_id text, p_at bigint, p_untold json) RETURNS void
-LANGUAGE sql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
   DELETE FROM untold WHERE at < p_at - (p_untold->>'valid_ms')::bigint;
   INSERT INTO untold (run_id, call, teller, at) VALUES (p_run_id, p_untold->>'call', p_untold->>'teller', p_at);
-$$;
+END $$;
 
 CREATE FUNCTION ledger_untold_pass(p_run_id text, p_from text, p_to text) RETURNS boolean
 LANGUAGE plpgsql ${ENTRY} AS $$

@@ -1,5 +1,3 @@
-import { ENTRY } from './migration-1-entry.ts';
-
 // What erasing and pruning need of the database. The statements themselves need rights that only the owner and the
 // role for upkeep have; what only an owner may do is a function that asks for the same right.
 
@@ -24,7 +22,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ledger_compact(p_table text) RETURNS void
-LANGUAGE plpgsql ${ENTRY} AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   PERFORM ledger_upkeep_only();
   EXECUTE format('CLUSTER %I USING %I', p_table, p_table || '_pkey');
