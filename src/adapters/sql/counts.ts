@@ -100,15 +100,26 @@ export function spanOf({ since, until }: TimeSpan): Piece {
 
 type Row = Record<string, number>;
 
-function* fromCube(
-  { columns, states }: Where,
-  { cube, slots, by }: Part & { by: readonly CubeColumn[] },
-): Steps<CountRow[]> {
-  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
+/** What is asked of the counts of a cube beside its slots; `at`: where it has a column. */
+export function cubeConditions(
+  { columns, states }: Pick<Where, 'columns' | 'states'>,
+  cube: Cube,
+  at: (column: CubeColumn) => string,
+): string[] {
   const conditions = [...columns].map(([column, numbers]) => `${at(column)} IN (${list(numbers)})`);
   if (states) conditions.push(statesText('k.state', states));
   // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
   for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
+  return conditions;
+}
+
+function* fromCube(
+  where: Where,
+  { cube, slots, by }: Part & { by: readonly CubeColumn[] },
+): Steps<CountRow[]> {
+  const at = (column: CubeColumn): string => `k.${KEYS[cube.columns.indexOf(column)]!}`;
+  const { columns } = where;
+  const conditions = cubeConditions(where, cube, at);
   const apart = areLookedUp(cube, { slots, columns });
   // Slots stand behind the columns in the index, so that for a part of time each value of a column is looked for.
   if (apart) conditions.push(...everyValue(cube, columns).map(([column, values]) => `${at(column)} IN (${values})`));

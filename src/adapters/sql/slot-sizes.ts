@@ -1,4 +1,4 @@
-import { statesText } from './counts.ts';
+import { cubeConditions } from './counts.ts';
 import { bySlot, CUBES, KEYS, type Cube, type CubeColumn } from './cubes.ts';
 import type { Known, SlotStretches, Stretch } from './nearest.ts';
 import { placesOf, type Sizes } from './sizes.ts';
@@ -98,11 +98,9 @@ function numbersOf({ since, until }: Pick<Stretch, 'since' | 'until'>): number[]
 
 /** What all looks have in common. */
 function* conditionsOf({ cube }: SlotStretches, { grouping, known }: Reading, looks: readonly Look[]): Steps<string> {
-  const { columns: named, states } = grouping.where;
-  const conditions = [`k.cube = ${cube.id}`, ...[...named].map(([column, numbers]) => `${columnText(cube, column)} IN (${list(numbers)})`)];
-  if (states) conditions.push(statesText('k.state', states));
-  // Where a cube has fewer columns the key is 0, and saying so leads the database through its index.
-  for (const key of KEYS.slice(cube.columns.length)) conditions.push(`k.${key} = 0`);
+  const named = grouping.where.columns;
+  const at = (column: CubeColumn): string => columnText(cube, column);
+  const conditions = [`k.cube = ${cube.id}`, ...cubeConditions(grouping.where, cube, at)];
   const alone = bySlot(cube);
   if (alone) conditions.push(`k.${alone}`);
   const isNamed = cube.columns.every((column) => column === 'bucket' || named.has(column));
@@ -111,7 +109,7 @@ function* conditionsOf({ cube }: SlotStretches, { grouping, known }: Reading, lo
   // Slots stand behind the bucket in the key, so that for a part of time each bucket is looked for; behind a column of
   // any value that would read all slots each time.
   const areLookedFor = !alone && isNamed && cost < whole;
-  conditions.push(`${columnText(cube, 'bucket')} ${areLookedFor ? `IN (${list(yield* bucketsThere())})` : '> 0'}`);
+  conditions.push(`${at('bucket')} ${areLookedFor ? `IN (${list(yield* bucketsThere())})` : '> 0'}`);
   return conditions.join(' AND ');
 } // prettier-ignore
 
