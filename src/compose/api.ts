@@ -2,12 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../adapters/host/host.ts';
 import type { Ways } from '../adapters/polycrate-api/dispatcher.ts';
+import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import { createPolycrateApi } from '../adapters/polycrate-api/index.ts';
 import { readApiSetup } from '../adapters/workspace-files/api-files.ts';
 import { VERSION, type Config } from '../config.ts';
 import type { ApiDirectory, ApiSetup } from '../platform/endpoints.ts';
 import type { PolycrateApi } from '../platform/polycrate-api.ts';
 import { AppError, messageOf } from '../shared/errors.ts';
+import type { Fetch } from '../shared/ports.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
 
 /** The Polycrate APIs of this process. Files are read, and keys learned by the redaction, when first asked for. */
@@ -54,8 +56,13 @@ function partsOf(config: Config): Omit<Parameters<typeof createPolycrateApi>[0],
 }
 
 /** How this host reaches others, as the operator has it. */
-export function waysOf({ caFile, proxies }: Pick<Config, 'caFile' | 'proxies'>): Ways {
+function waysOf({ caFile, proxies }: Pick<Config, 'caFile' | 'proxies'>): Ways {
   return { ca: () => (caFile === null ? Promise.resolve(null) : certificatesIn(caFile)), proxies };
+}
+
+/** `fetch` in these ways; nothing is connected before it is used. */
+export function fetchOf(config: Pick<Config, 'caFile' | 'proxies'>): Fetch {
+  return createFetch(waysOf(config));
 }
 
 async function certificatesIn(file: string): Promise<string> {

@@ -2,13 +2,12 @@ import { firstOf, type Authenticator } from '../access/authenticate.ts';
 import { SCOPES } from '../access/identity.ts';
 import { systemClock } from '../adapters/host/host.ts';
 import { createOidcAuthenticator } from '../adapters/oidc/index.ts';
-import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import type { Config } from '../config.ts';
 import type { Records } from '../history/records.ts';
 import { createKeyAuthenticator, type ApiKeys, type KeyHolders } from '../ledger/api-keys.ts';
 import type { Outage } from '../runs/outage.ts';
 import { AppError } from '../shared/errors.ts';
-import { waysOf } from './api.ts';
+import { fetchOf } from './api.ts';
 
 interface Parts {
   config: Config;
@@ -56,7 +55,7 @@ function lastKnown(keys: Pick<ApiKeys, 'list'>, isAway: () => Promise<boolean>):
 export function authenticatorOf({ config, holders, path }: Parts): Authenticator {
   if (config.oidcIssuer === null) return holders;
   const audience = audienceOf(config, path);
-  const fetch = createFetch(waysOf(config));
+  const fetch = fetchOf(config);
   const tokens = createOidcAuthenticator({ issuer: config.oidcIssuer, audience, scopes: SCOPES, fetch });
   return firstOf([holders, tokens]);
 }

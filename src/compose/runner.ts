@@ -7,7 +7,6 @@ import { createStderrLog } from '../adapters/host/stderr-log.ts';
 import { createGit } from '../adapters/git/index.ts';
 import { createLogFiles } from '../adapters/log-files/index.ts';
 import { createLogPieces } from '../adapters/log-files/pieces.ts';
-import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import { createRunnerLedger, type RunnerLedger } from '../adapters/runner-ledger/index.ts';
 import { VERSION, type Config } from '../config.ts';
 import { attend, type Attendance } from '../runners/attend.ts';
@@ -29,7 +28,7 @@ import { secretValues } from '../shared/secrets.ts';
 import { answerCall, type RunnerServices } from '../tools/on-runner.ts';
 import { over } from '../tools/services-for.ts';
 import { watched } from '../workspaces/known.ts';
-import { waysOf } from './api.ts';
+import { fetchOf } from './api.ts';
 import { executorsOf } from './executors.ts';
 import { startPortsOf } from './start.ts';
 import { supervisionOf } from './supervision.ts';
@@ -143,7 +142,7 @@ function recordsOf(config: Config, log: Log): RunnerLedger {
   if (place === undefined) throw new AppError('configuration', `the data folder ${home} cannot be written`);
   return createRunnerLedger({
     ...{ url: server, key: () => runnerKey, place, clock: systemClock, log },
-    fetch: createFetch(waysOf(config)),
+    fetch: fetchOf(config),
     local: { logs: createLogFiles({ home, maxBytes }), pieces: createLogPieces({ home, maxBytes }) },
   });
 } // prettier-ignore

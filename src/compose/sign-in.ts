@@ -1,10 +1,9 @@
 import { SCOPES } from '../access/identity.ts';
 import type { SignIn } from '../access/sign-in.ts';
 import { createOidcSignIn } from '../adapters/oidc/sign-in.ts';
-import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../shared/ports.ts';
-import { waysOf } from './api.ts';
+import { fetchOf } from './api.ts';
 import { audienceOf } from './authenticator.ts';
 
 export interface SignInPlaces {
@@ -27,7 +26,7 @@ export function signInOf(
     redirect: new URL(returnPath, publicUrl).href,
     audience: audienceOf(config, path),
     scopes: ['openid', SCOPES.reader, SCOPES.approver],
-    fetch: createFetch(waysOf(config)),
+    fetch: fetchOf(config),
     log,
   });
 }

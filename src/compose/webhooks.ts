@@ -1,5 +1,4 @@
 import { systemClock } from '../adapters/host/host.ts';
-import { createFetch } from '../adapters/polycrate-api/fetch.ts';
 import { createWebhook } from '../adapters/webhooks/index.ts';
 import type { Config } from '../config.ts';
 import type { Records } from '../history/records.ts';
@@ -7,7 +6,7 @@ import { createWebhooks, type Webhooks } from '../platform/webhooks.ts';
 import type { ActionRun } from '../runs/action-run.ts';
 import type { Log } from '../shared/ports.ts';
 import type { Redaction } from '../shared/redact/redaction.ts';
-import { waysOf } from './api.ts';
+import { fetchOf } from './api.ts';
 
 interface Parts {
   config: Config;
@@ -20,7 +19,7 @@ interface Parts {
 export function webhooksOf({ config, records, redaction, link, log }: Parts): Webhooks {
   const { webhooks = null, webhookSecret: secret } = config;
   const { watch, ledger, check } = records;
-  const fetch = createFetch(waysOf(config));
+  const fetch = fetchOf(config);
   return createWebhooks({
     webhooks: (webhooks ?? []).map((one) =>
       createWebhook({ ...one, secret, now: () => systemClock.now(), fetch }),
