@@ -159,45 +159,31 @@ export const isCounted = (run: ActionRun): boolean => run.launched && run.kind =
 /** Searching over random histories agrees with a reading of every record. */
 export function searchContract(kind: LedgerKind): void {
   describe(`searching on ${kind.name}`, () => {
+    const agreeing = (histories: fc.Arbitrary<Past[]>, questions: fc.Arbitrary<Omit<RunQuery, 'after'>[]>) =>
+      fc.asyncProperty(histories, questions, async (history, queries) => {
+        const place = await kind.place();
+        const connected = kind.connect(place.at);
+        try {
+          const runs: ActionRun[] = [];
+          for (const one of history) runs.push(await storeRun(connected, one));
+          for (const one of queries) await compare(connected.history.search, runs, one);
+        } finally {
+          await connected.close();
+          await place.remove();
+        }
+      });
+
     it('gives what a reading of every record gives: total, excluded, order, pages', async () => {
       const histories = fc.array(past, { minLength: 5, maxLength: 40 });
       const questions = fc.array(query, { minLength: 30, maxLength: 30 });
-      await fc.assert(
-        fc.asyncProperty(histories, questions, async (history, queries) => {
-          const place = await kind.place();
-          const connected = kind.connect(place.at);
-          try {
-            const runs: ActionRun[] = [];
-            for (const one of history) runs.push(await storeRun(connected, one));
-            for (const one of queries) await compare(connected.history.search, runs, one);
-          } finally {
-            await connected.close();
-            await place.remove();
-          }
-        }),
-        // Shrinking a counterexample stops in time to be reported.
-        { numRuns: 15, interruptAfterTimeLimit: 20_000 },
-      );
+      // Shrinking a counterexample stops in time to be reported.
+      await fc.assert(agreeing(histories, questions), { numRuns: 15, interruptAfterTimeLimit: 20_000 });
     });
 
     it('gives the same pages where many runs are alike and began at the same time, by their versions or their words', async () => {
       const histories = fc.array(alike, { minLength: 25, maxLength: 40 });
       const questions = fc.array(aboutVersions, { minLength: 60, maxLength: 60 });
-      await fc.assert(
-        fc.asyncProperty(histories, questions, async (history, queries) => {
-          const place = await kind.place();
-          const connected = kind.connect(place.at);
-          try {
-            const runs: ActionRun[] = [];
-            for (const one of history) runs.push(await storeRun(connected, one));
-            for (const one of queries) await compare(connected.history.search, runs, one);
-          } finally {
-            await connected.close();
-            await place.remove();
-          }
-        }),
-        { numRuns: 6, interruptAfterTimeLimit: 20_000 },
-      );
+      await fc.assert(agreeing(histories, questions), { numRuns: 6, interruptAfterTimeLimit: 20_000 });
     });
 
     it('goes on to the last page where runs are at the very border of a day', async () => {
